@@ -1,0 +1,42 @@
+# Everything is set up in .venv; nothing outside this directory is touched.
+# `make` alone lists what there is.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+
+demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=1 keeps it up)
+	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
+
+test: $(STAMP) ## run every test
+	$(BIN)/pytest
+
+lint: $(STAMP) ## check style, types and the arrows between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## put the code into the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## measure against the peers
+	for each in benchmarks/bench_*.py; do $(BIN)/python $$each || exit 1; done
+
+clean: ## remove what these commands made
+	rm -rf .venv dist wandb .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(STAMP): pyproject.toml hook/primus_lens_hook.pth hook/primus_lens_hook.start
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up .venv (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	@touch $@

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`primus-lens hook check|install|uninstall`: the start-up hook of this interpreter."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from typing import List, Optional
+
+from primus_lens_hook import __version__, contract
+
+# The very files that the wheel brings; a test holds them together.
+STARTUP_FILES = {
+    "primus_lens_hook.pth": (
+        'import sys; exec("try:\\n from primus_lens_hook.boot import start\\n start()'
+        '\\nexcept Exception: pass")\n'
+    ),
+    "primus_lens_hook.start": "primus_lens_hook.boot:start\n",
+}
+PROBE = """
+import sys
+boot = sys.modules.get("primus_lens_hook.boot")
+imports = sys.modules.get("primus_lens_hook.imports")
+print("loaded" if imports and imports.installed() else "off" if boot else "absent")
+"""
+WANDB = """
+import importlib.util, sys
+sys.exit(importlib.util.find_spec("wandb") is None)
+"""
+
+
+def main(arguments: List[str]) -> int:
+    """Returns 0 when done (`check`: when the hook loads), 1 when not, 2 on bad usage."""
+    parser = argparse.ArgumentParser(
+        prog="primus-lens hook", description="The start-up hook of " + sys.executable
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("check", help="say whether the hook loads in this interpreter, and why not")
+    commands.add_parser(
+        "install", help="put the start-up files into site-packages (pip does it too)"
+    )
+    commands.add_parser("uninstall", help="take the start-up files out of site-packages")
+    command = parser.parse_args(arguments).command
+    if command is None:
+        parser.error("name a command: check, install or uninstall")
+    try:
+        return {"check": check, "install": install, "uninstall": uninstall}[command]()
+    except OSError as error:
+        where = error.filename or site_packages()
+        print("primus-lens hook: %s: %s" % (where, error.strerror), file=sys.stderr)
+        return 1
+
+
+def check() -> int:
+    """Start this interpreter as a user would, and see."""
+    found = (_ask(PROBE) or "").strip()
+    reason = {"loaded": None, "off": _why_off(), "absent": _why_absent()}.get(found, found)
+    print("interpreter  %s (%s)" % (sys.executable, platform.python_version()))
+    print("hook         %s, %s" % (__version__, "loads" if reason is None else "does not load"))
+    if reason is not None:
+        print("reason       " + reason)
+    print("wandb        " + ("found" if _ask(WANDB) is not None else "not installed here"))
+    print("records      " + _records())
+    return 0 if reason is None else 1
+
+
+def install() -> int:
+    """Write the start-up files into site-packages."""
+    for name, text in STARTUP_FILES.items():
+        with open(os.path.join(site_packages(), name), "w") as file:
+            file.write(text)
+    print("installed in " + site_packages())
+    return 0
+
+
+def uninstall() -> int:
+    """Remove the start-up files; it is fine if there are none."""
+    for name in STARTUP_FILES:
+        path = os.path.join(site_packages(), name)
+        if os.path.exists(path):
+            os.unlink(path)
+    print("not installed any more in " + site_packages())
+    return 0
+
+
+def site_packages() -> str:
+    """Where this interpreter looks for `.pth` files of pure Python packages."""
+    return sysconfig.get_paths()["purelib"]
+
+
+def _ask(program: str) -> Optional[str]:
+    """What a fresh interpreter prints; None when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    return done.stdout if done.returncode == 0 else None
+
+
+def _why_off() -> str:
+    value = os.environ.get(contract.ENV_HOOK, "")
+    return "switched off: %s=%s; unset it, or set it to true" % (
+        contract.ENV_HOOK,
+        value,
+    )
+
+
+def _why_absent() -> str:
+    path = os.path.join(site_packages(), "primus_lens_hook.pth")
+    if not os.path.exists(path):
+        return "no %s; run: primus-lens hook install" % path
+    return "%s is there, but this interpreter cannot import primus_lens_hook from it" % path
+
+
+def _records() -> str:
+    path = os.environ.get(contract.ENV_OUTPUT_PATH)
+    if not path:
+        return "none: %s is not set" % contract.ENV_OUTPUT_PATH
+    existing = path = os.path.abspath(path)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    return path if os.access(existing, os.W_OK) else path + " (not writable by this user)"

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the subcommand and hands it the rest of the arguments."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+from typing import List, NamedTuple, Optional
+
+from primus_lens_hook import __version__
+
+USAGE = "usage: primus-lens [--help] [--version] COMMAND …"
+HELP = """%s
+
+Training metrics from unmodified wandb scripts in Prometheus.
+
+commands:
+%s
+
+`primus-lens COMMAND --help` explains each of them."""
+
+
+class Command(NamedTuple):
+    """A subcommand; its module has `main(arguments) -> exit status`."""
+
+    module: str
+    extra: Optional[str]
+    """The extra that brings what it imports; None: nothing beyond Python."""
+    help: str
+
+
+COMMANDS = {
+    "hook": Command("primus_lens_cli.hook", None, "check, install or remove the start-up hook"),
+    "run": Command("primus_lens_cli.run", None, "run one command with the hook loaded"),
+    "exporter": Command("primus_lens_exporter.cli", "exporter", "serve the metrics to Prometheus"),
+    "demo": Command("primus_lens_demo.cli", "demo", "train on four ranks and watch the series"),
+}
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one subcommand; returns its exit status, 2 for a command there is not."""
+    given = sys.argv[1:] if arguments is None else arguments
+    first = given[0] if given else "--help"
+    if first in ("--help", "-h"):
+        lines = ["  %-10s %s" % (name, command.help) for name, command in COMMANDS.items()]
+        print(HELP % (USAGE, "\n".join(lines)))
+        return 0 if given else 2
+    if first == "--version":
+        print(__version__)
+        return 0
+    if first not in COMMANDS:
+        return _fail("no command %r; there are %s" % (first, ", ".join(COMMANDS)))
+    return _run(first, COMMANDS[first], given[1:])
+
+
+def _run(name: str, command: Command, arguments: List[str]) -> int:
+    if command.extra and sys.version_info < (3, 11):
+        return _fail(
+            "%s needs Python 3.11 or newer; this is %s" % (name, platform.python_version())
+        )
+    try:
+        module = importlib.import_module(command.module)
+    except ModuleNotFoundError as error:
+        if not command.extra or (error.name or "").startswith("primus_lens"):
+            raise
+        return _fail(
+            "%s needs the package %s; install it with: "
+            "pip install 'primus-lens-wandb-exporter[%s]'" % (name, error.name, command.extra)
+        )
+    try:
+        return int(module.main(arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(text: str) -> int:
+    print("primus-lens: " + text, file=sys.stderr)
+    return 2

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prometheus-style flags, each with an environment twin, from one frozen dataclass.
+
+A field `web_listen_address` made by `flag("--web.listen-address", …)` is read from that
+flag, else from `{PREFIX}WEB_LISTEN_ADDRESS`, else from its default. A value that does not
+parse ends the program with status 2 and one line that names the flag, wherever it came
+from; it must never end in a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+Settings = TypeVar("Settings")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, where argparse puts its usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def flag(
+    name: str,
+    help: str,
+    parse: Callable[[str], Any] = str,
+    *,
+    default: Any = dataclasses.MISSING,
+    repeatable: bool = False,
+    metavar: str | None = None,
+) -> Any:
+    """A dataclass field that is also a flag. Without a default it must be given.
+
+    `parse` raises ValueError with a text for the user. A repeatable flag's field is a
+    tuple; its environment twin holds the values separated by commas.
+    """
+    metadata = {"flag": name, "help": help, "parse": parse, "repeatable": repeatable}
+    return dataclasses.field(default=default, metadata={**metadata, "metavar": metavar})
+
+
+def parse(
+    settings: type[Settings],
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    prefix: str,
+) -> Settings:
+    """Read a settings dataclass. Exits with status 2 on a bad or missing value."""
+    fields = dataclasses.fields(settings)  # type: ignore[arg-type]
+    for field in fields:
+        _add(parser, field, prefix)
+    given = vars(parser.parse_args(arguments))
+    values = {field.name: _value(parser, field, given, environ, prefix) for field in fields}
+    return settings(**values)
+
+
+def _add(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], prefix: str) -> None:
+    default = "required" if field.default is dataclasses.MISSING else f"default: {field.default}"
+    parser.add_argument(
+        field.metadata["flag"],
+        dest=field.name,
+        action="append" if field.metadata["repeatable"] else "store",
+        metavar=field.metadata["metavar"],
+        help=f"{field.metadata['help']} [{default}; env: {_env(field, prefix)}]".replace("%", "%%"),
+    )
+
+
+def _value(
+    parser: argparse.ArgumentParser,
+    field: dataclasses.Field[Any],
+    given: Mapping[str, Any],
+    environ: Mapping[str, str],
+    prefix: str,
+) -> Any:
+    name, source = field.metadata["flag"], field.metadata["flag"]
+    texts = given[field.name]
+    if texts is None:
+        source = _env(field, prefix)
+        texts = environ.get(source, "")
+        if not texts and field.default is not dataclasses.MISSING:
+            return field.default
+        if not texts:
+            parser.error(f"{name} is required (or set {source})")
+        if field.metadata["repeatable"]:
+            texts = texts.split(",")
+    try:
+        if field.metadata["repeatable"]:
+            return tuple(field.metadata["parse"](text) for text in texts)
+        return field.metadata["parse"](texts)
+    except ValueError as error:
+        parser.error(f"{source}: {error}")
+
+
+def _env(field: dataclasses.Field[Any], prefix: str) -> str:
+    return prefix + field.name.upper()

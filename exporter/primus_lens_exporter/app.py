@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the exporter together and runs it. The only module that wires."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import resource
+
+from primus_lens_daemon import listen
+
+from primus_lens_exporter.follow import Follower
+from primus_lens_exporter.page import Page
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.sources import DirectorySource
+from primus_lens_exporter.store import Store
+from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.web import application
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Export until SIGTERM or SIGINT. Raises CannotListen."""
+    _raise_file_limit()
+    gc.freeze()  # what was imported never becomes garbage
+    store, telemetry = Store(), Telemetry()
+    sources = [DirectorySource(path) for path in settings.records_path]
+    follower = Follower(sources, store, telemetry, settings)
+    paths = [str(path) for path in settings.records_path]
+    app = application(Page(store, telemetry), follower, paths)
+    stop = listen.stop_signal()
+    runner = await listen.listen(app, settings.web_listen_address)
+    following = asyncio.create_task(follower.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()  # it never ends by itself: this raises what ended it
+    finally:
+        following.cancel()
+        stopping.cancel()
+        await runner.cleanup()
+        follower.close()
+        log.info("stopped")
+
+
+def _raise_file_limit() -> None:
+    """One descriptor a file: the usual soft limit of 1024 is soon too low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    log.debug("file limit", extra={"before": soft, "after": hard})

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`primus-lens exporter`: from arguments to a running exporter and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from primus_lens_daemon import flags, listen, logs
+from primus_lens_hook import __version__
+
+from primus_lens_exporter.app import serve
+from primus_lens_exporter.settings import ENV_PREFIX, Settings
+
+DESCRIPTION = """\
+Follow the JSONL files that the hook writes and serve them as Prometheus series."""
+EPILOG = """\
+example:
+  primus-lens exporter --records.path ./metrics --web.listen-address 127.0.0.1:10471
+  curl -s http://127.0.0.1:10471/metrics | grep primus_lens_wandb_metric"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until stopped. Returns the exit status; argparse exits with 2 on a bad flag."""
+    parser = flags.Parser(
+        prog="primus-lens exporter",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(serve(settings))
+    except listen.CannotListen as error:
+        print(f"primus-lens exporter: {error}", file=sys.stderr)
+        return 2
+    return 0

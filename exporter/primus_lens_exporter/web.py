@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exporter's HTTP routes. They read what is in memory; no request starts any work."""
+
+from __future__ import annotations
+
+import html
+
+from aiohttp import web
+from primus_lens_hook import __version__
+
+from primus_lens_exporter.follow import Follower
+from primus_lens_exporter.page import Page
+
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+
+LANDING = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Primus Lens WandB exporter</title>
+<style>
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 1rem }}
+</style>
+</head>
+<body>
+<h1>Primus Lens WandB exporter</h1>
+<p>Version {version}. Reads {paths}.</p>
+<ul>
+<li><a href="/metrics">Metrics</a></li>
+<li><a href="/-/healthy">Health</a></li>
+<li><a href="/-/ready">Readiness</a></li>
+</ul>
+</body>
+</html>
+"""
+
+
+def application(page: Page, follower: Follower, paths: list[str]) -> web.Application:
+    """All routes: `/metrics`, health and readiness under both usual names, `/`."""
+    landing = LANDING.format(
+        version=html.escape(__version__), paths=", ".join(map(html.escape, paths))
+    )
+
+    async def metrics(request: web.Request) -> web.Response:
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers = {"Content-Type": TEXT_FORMAT, "Content-Encoding": "gzip"}
+            return web.Response(body=page.gzipped(), headers=headers)
+        return web.Response(body=page.plain(), headers={"Content-Type": TEXT_FORMAT})
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="Healthy.\n")
+
+    async def ready(_: web.Request) -> web.Response:
+        if follower.ready:
+            return web.Response(text="Ready.\n")
+        return web.Response(text="Still reading what was there at the start.\n", status=503)
+
+    async def index(_: web.Request) -> web.Response:
+        return web.Response(text=landing, content_type="text/html")
+
+    routes = {
+        "/metrics": metrics,
+        "/-/healthy": healthy,
+        "/healthz": healthy,
+        "/-/ready": ready,
+        "/readyz": ready,
+        "/": index,
+    }
+    app = web.Application()
+    app.add_routes([web.get(path, handler) for path, handler in routes.items()])
+    return app

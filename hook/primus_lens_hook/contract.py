@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every name that crosses a process boundary, written once.
+
+The hook writes what is named here; the exporter and the webhook read it. This is
+the only module of the hook that they may import. It holds constants and nothing
+else: it is loaded at every interpreter start.
+"""
+
+# Environment of the hook. `PREFIX + x.upper()` is how `settings` reads its fields.
+ENV_PREFIX = "PRIMUS_LENS_WANDB_"
+ENV_HOOK = ENV_PREFIX + "HOOK"
+ENV_OUTPUT_PATH = ENV_PREFIX + "OUTPUT_PATH"
+ENV_SAVE_LOCAL = ENV_PREFIX + "SAVE_LOCAL"
+ENV_MARK_ROWS = ENV_PREFIX + "MARK_ROWS"
+ENV_MAX_BYTES = ENV_PREFIX + "MAX_BYTES"
+
+TRUE_WORDS = ("true", "1", "yes", "on")
+FALSE_WORDS = ("false", "0", "no", "off")
+
+# `KEY=value` lines beside the installed package, for processes that lose the variables.
+CONFIG_FILE = "primus_lens_hook.env"
+
+# Layout below the output path.
+NODE_DIRECTORY = "node_{}"
+RANK_DIRECTORY = "rank_{}"
+METRICS_STEM = "wandb_metrics"
+METRICS_SUFFIX = ".jsonl"
+RUNS_STEM = "wandb_runs"
+RUNS_SUFFIX = ".json"
+OUTCOME_FILE = "wandb_hook.json"
+
+# One record: {"timestamp": …, "step": …, "data": {…}, "run": …}
+ROW_MARK = "_primus_lens_enabled"
+NOT_A_NUMBER = "NaN"
+POSITIVE_INFINITY = "Infinity"
+NEGATIVE_INFINITY = "-Infinity"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`wandb_hook.json`: what became of the hook in the newest process of this rank.
+
+Written when wandb is imported, and again if a fault switches the hook off, so that an
+exporter or a person can tell "never loaded" from "loaded and gave up". Best effort: it
+must never complain, since the first record will say what is wrong with the directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from typing import Optional
+
+from primus_lens_hook import __version__, contract
+
+PATCHED = "patched"
+DECLINED = "declined"
+FAILED = "failed"
+
+
+def report(directory: Optional[str], outcome: str, reason: str = "") -> None:
+    """Replace the outcome record in the rank directory; no directory, no record."""
+    if directory is None:
+        return
+    record = {
+        "timestamp": time.time(),
+        "outcome": outcome,
+        "reason": reason,
+        "pid": os.getpid(),
+        "hook": __version__,
+        "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
+        "python": platform.python_version(),
+    }
+    path = os.path.join(directory, contract.OUTCOME_FILE)
+    temporary = "%s.%d" % (path, os.getpid())
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with open(temporary, "w") as file:
+            json.dump(record, file)
+        os.replace(temporary, path)
+    except OSError:
+        return

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns each log call into one line of the rank's JSONL, before wandb sees the call.
+
+The fence stands here: a fault of ours, whatever it is, hands this and every later call
+to wandb untouched, says one line, and is written to the outcome record.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, Dict, Optional
+
+from primus_lens_hook import complaints, contract, identity, outcome
+from primus_lens_hook.runs import Runs
+from primus_lens_hook.scalars import encode
+from primus_lens_hook.settings import Settings
+from primus_lens_hook.writer import Writer
+
+HEAD = '{"timestamp":%r,"step":%s,"data":{%s%s'
+TAIL = '"%s":true},"run":%s}\n'
+
+
+class Recorder:
+    """The process's recorder; wandb's patched methods call it from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._mark_rows = settings.mark_rows
+        self._max_bytes = settings.max_bytes
+        self._output_path = settings.output_path if settings.save_local else None
+        self._journal: Optional[Journal] = None
+        self._broken = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def observe(self, run: Any, data: Any, step: Any) -> Any:
+        """Record one log call and return the row to hand to wandb. Never raises.
+
+        `step` is what the caller named, or wandb's own counter, or None when neither is
+        known. Data that wandb will refuse comes back as it is, for wandb to refuse.
+        """
+        if self._broken:
+            return data
+        try:
+            if type(data) is not dict and not isinstance(data, Mapping):
+                return data
+            members = encode(data)
+            if members is None or getattr(run, "_is_finished", False) is True:
+                return data
+            if self._output_path is not None:
+                if self._journal is None:
+                    self._journal = self._open_journal()
+                self._journal.record(run, members, step)
+            if not self._mark_rows or not data:  # an empty row commits; it stays empty
+                return data
+            return {**data, contract.ROW_MARK: True}
+        except Exception as error:
+            self._give_up(error)
+            return data
+
+    def finished(self, run: Any) -> None:
+        """Note that wandb has finished a run. Never raises."""
+        if self._broken or self._journal is None:
+            return
+        try:
+            self._journal.finish(run)
+        except Exception as error:
+            self._give_up(error)
+
+    def exiting(self) -> None:
+        """Note the end of every run that nobody finished. Never raises."""
+        if self._journal is not None:
+            for run in list(self._journal.unfinished.values()):
+                self.finished(run)
+
+    def report(self, result: str, reason: str = "") -> None:
+        """Write the outcome record of this process. Never raises."""
+        outcome.report(self._directory(identity.read(os.environ)), result, reason)
+
+    def _open_journal(self) -> Journal:
+        who = identity.read(os.environ)
+        directory = self._directory(who)
+        assert directory is not None
+        return Journal(Writer(directory, self._max_bytes), who)
+
+    def _directory(self, who: identity.Identity) -> Optional[str]:
+        if self._output_path is None:
+            return None
+        return os.path.join(
+            self._output_path,
+            contract.NODE_DIRECTORY.format(who.node_rank),
+            contract.RANK_DIRECTORY.format(who.local_rank),
+        )
+
+    def _after_fork(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.writer.abandon()
+
+    def _give_up(self, error: Exception) -> None:
+        self._broken = True
+        reason = "%s: %s" % (type(error).__name__, error)
+        complaints.once("fault", "switched off after a fault of its own (%s)" % reason)
+        self.report(outcome.FAILED, reason)
+
+
+class Journal:
+    """What one process writes into its rank directory: the lines and the runs."""
+
+    def __init__(self, writer: Writer, who: identity.Identity) -> None:
+        self.writer = writer
+        self.unfinished: Dict[str, Any] = {}
+        self._identity = who
+        self._runs: Optional[Runs] = None
+        self._tails: Dict[str, str] = {}  # by run id: how each of its lines ends
+
+    def record(self, run: Any, members: str, step: Any) -> None:
+        """Write one line; `members` as `scalars.encode` gives them."""
+        run_id = id_of(run)
+        tail = self._tails.get(run_id)
+        if tail is None:
+            tail = self._tails[run_id] = TAIL % (contract.ROW_MARK, json.dumps(run_id))
+        if type(step) is not int:
+            step = as_integer(step)
+        comma = "," if members else ""
+        line = HEAD % (time.time(), "null" if step is None else step, members, comma)
+        written = self.writer.write((line + tail).encode())
+        if written and run_id not in self.unfinished:
+            self._begin(run_id, run)
+
+    def finish(self, run: Any) -> None:
+        """Note the end of a run that has logged in this process."""
+        run_id = id_of(run)
+        if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
+            self._tails.pop(run_id, None)
+            self._runs.finish(run_id, run, exit_code(run), self.writer.lost)
+
+    def _begin(self, run_id: str, run: Any) -> None:
+        # After the first line: only then is it known which files are this process's.
+        self.unfinished[run_id] = run
+        if self._runs is None:
+            self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
+        self._runs.begin(run_id, run)
+
+
+def id_of(run: Any) -> str:
+    """The run's id, without the property that attaches a forked child to the run."""
+    known = (
+        getattr(run, "_run_id", None),
+        getattr(getattr(run, "_settings", None), "run_id", None),
+    )
+    for run_id in known:
+        if type(run_id) is str:  # a disabled run of an old wandb answers with other things
+            return run_id
+    run_id = getattr(run, "id", None)
+    return run_id if type(run_id) is str else ""
+
+
+def current_step(run: Any) -> Any:
+    """Wandb's own counter of the open row: `_step` up to 0.2x, `_local_step` since."""
+    step = getattr(run, "_local_step", None)
+    return getattr(run, "_step", None) if step is None else step
+
+
+def as_integer(step: Any) -> Optional[int]:
+    """A step as wandb will read it; None when there is none, or none to be read."""
+    try:
+        return operator.index(step)
+    except TypeError:
+        return int(step) if isinstance(step, float) and step == step // 1 else None
+
+
+def exit_code(run: Any) -> Optional[int]:
+    """The exit code wandb has for the run: the finished one, or its exit hooks' so far."""
+    code = getattr(run, "_exit_code", None)
+    if not isinstance(code, int):
+        code = getattr(getattr(run, "_hooks", None), "exit_code", None)
+    return code if isinstance(code, int) else None

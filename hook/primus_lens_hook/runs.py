@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`wandb_runs.json`: which runs a process logged to, and how they began and ended.
+
+Replaced atomically when a run is first seen, when it finishes, and at exit. A failure
+to write it is nobody's concern but one line on stderr: the records matter more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import sys
+import time
+from typing import Any, Dict, Optional
+
+from primus_lens_hook import __version__, complaints, contract
+from primus_lens_hook.identity import Identity
+
+KEPT = 100  # runs per file; a sweep goes through thousands in one process
+TEXTS = ("project", "entity", "name", "group", "job_type")
+
+
+class Runs:
+    """The runs of one process in one rank directory, newest last."""
+
+    def __init__(self, directory: str, owner: str, identity: Identity) -> None:
+        name = contract.RUNS_STEM + owner + contract.RUNS_SUFFIX
+        self._path = os.path.join(directory, name)
+        self._identity = identity
+        self._runs: Dict[str, Dict[str, Any]] = _load(self._path)
+
+    def begin(self, run_id: str, run: Any) -> None:
+        """Note a run that logs for the first time in this process."""
+        self._runs.pop(run_id, None)  # a resumed run is the newest again
+        self._runs[run_id] = {
+            **describe(run),
+            "start": time.time(),
+            "finish": None,
+            "exit_code": None,
+            "lines_lost": 0,
+            "global_rank": self._identity.global_rank,
+            "world_size": self._identity.world_size,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "hook": __version__,
+            "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
+            "python": platform.python_version(),
+        }
+        for oldest in list(self._runs)[:-KEPT]:
+            del self._runs[oldest]
+        self._save()
+
+    def finish(self, run_id: str, run: Any, exit_code: Optional[int], lines_lost: int) -> None:
+        """Note the end of a run that `begin` was called for."""
+        entry = self._runs.get(run_id)
+        if entry is None or entry["finish"] is not None:
+            return
+        entry.update(
+            describe(run),
+            finish=time.time(),
+            exit_code=exit_code,
+            lines_lost=lines_lost,
+        )
+        self._save()
+
+    def _save(self) -> None:
+        temporary = "%s.%d" % (self._path, os.getpid())
+        try:
+            with open(temporary, "w") as file:
+                json.dump(self._runs, file)
+            os.replace(temporary, self._path)
+        except OSError as error:
+            complaints.once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
+
+
+def describe(run: Any) -> Dict[str, Any]:
+    """What W&B knows the run by.
+
+    A disabled run of an old wandb answers every attribute with an object of its own, and
+    a property may raise: whatever is not plainly text counts as unknown.
+    """
+    known: Dict[str, Any] = {name: _text(run, name) for name in TEXTS}
+    tags = _attribute(run, "tags")
+    known["tags"] = [str(tag) for tag in tags] if isinstance(tags, (tuple, list)) else []
+    known["mode"] = _text(_attribute(run, "settings"), "mode")
+    return known
+
+
+def _text(owner: Any, name: str) -> Optional[str]:
+    value = _attribute(owner, name)
+    return value if type(value) is str and value else None
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # wandb's properties raise on finished and on detached runs
+        return None
+
+
+def _load(path: str) -> Dict[str, Dict[str, Any]]:
+    try:
+        with open(path) as file:
+            runs = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return runs if isinstance(runs, dict) else {}

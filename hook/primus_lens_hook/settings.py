@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the user asked for: the `PRIMUS_LENS_WANDB_*` variables, or the config file.
+
+Read once, when wandb is imported. A value that makes no sense means the default and
+one line of complaint; it must never stop the training.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, TypeVar
+
+from primus_lens_hook import complaints, contract
+
+MIN_BYTES = 64 * 1024
+Value = TypeVar("Value")
+
+
+class Settings(NamedTuple):
+    """The hook's settings, as read when wandb was imported."""
+
+    output_path: Optional[str] = None
+    """Absolute directory under which the ranks write; None: no JSONL."""
+
+    save_local: bool = True
+    """Whether log calls are written as JSONL at all."""
+
+    mark_rows: bool = True
+    """Whether rows that go to W&B carry `_primus_lens_enabled` too."""
+
+    max_bytes: int = 64 * 1024 * 1024
+    """Most bytes of JSONL kept per rank; the oldest segment goes first."""
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read the settings; the environment wins over the config file."""
+    merged = {**_config_file(), **environ}
+    defaults = Settings()
+    path = merged.get(contract.ENV_OUTPUT_PATH, "").strip()
+    return Settings(
+        # Absolute now: training scripts change their directory.
+        output_path=os.path.abspath(os.path.expanduser(path)) if path else None,
+        save_local=_parse(merged, contract.ENV_SAVE_LOCAL, _boolean, defaults.save_local),
+        mark_rows=_parse(merged, contract.ENV_MARK_ROWS, _boolean, defaults.mark_rows),
+        max_bytes=_parse(merged, contract.ENV_MAX_BYTES, _bytes, defaults.max_bytes),
+    )
+
+
+def _parse(
+    values: Mapping[str, str],
+    name: str,
+    convert: Callable[[str], Value],
+    default: Value,
+) -> Value:
+    text = values.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return convert(text)
+    except ValueError as error:
+        complaints.once(name, "%s=%s ignored: %s; using %s" % (name, text, error, default))
+        return default
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in contract.TRUE_WORDS:
+        return True
+    if text.lower() in contract.FALSE_WORDS:
+        return False
+    raise ValueError("expected true or false")
+
+
+def _bytes(text: str) -> int:
+    if not text.isdigit() or int(text) < MIN_BYTES:
+        raise ValueError("expected a number of bytes, at least %d" % MIN_BYTES)
+    return int(text)
+
+
+def _config_file() -> Dict[str, str]:
+    """`KEY=value` lines beside the package, or nothing."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    try:
+        with open(os.path.join(os.path.dirname(package), contract.CONFIG_FILE)) as lines:
+            pairs = [line.partition("=") for line in lines if not line.startswith("#")]
+    except (OSError, ValueError):
+        return {}
+    return {key.strip(): value.strip() for key, sign, value in pairs if sign}
