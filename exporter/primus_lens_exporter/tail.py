@@ -56,14 +56,14 @@ class Tail:
         chunk = os.pread(self._fd, self._chunk, self.offset)
         if not chunk:
             return None
-        if not self.offset:
-            self._head = chunk[:HEAD]
         end = chunk.rfind(b"\n") + 1
         if not end and len(chunk) == self._chunk:
             chunk = os.pread(self._fd, self._line_bytes, self.offset)
             end = chunk.rfind(b"\n") + 1
         if not end:
             return self._without_newline(chunk)
+        if not self.offset:
+            self._head = chunk[: min(HEAD, end)]
         self.offset += end
         if self._skipping:
             self._skipping = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import operator
 import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Dict, Optional
@@ -174,8 +175,11 @@ def as_integer(step: Any) -> Optional[int]:
 
 
 def exit_code(run: Any) -> Optional[int]:
-    """The exit code wandb has for the run: the finished one, or its exit hooks' so far."""
+    """The exit code wandb has for the run, else the one the process is ending with.
+
+    wandb puts a method of its ExitHooks in the place of sys.exit, and keeps the code there.
+    """
     code = getattr(run, "_exit_code", None)
     if not isinstance(code, int):
-        code = getattr(getattr(run, "_hooks", None), "exit_code", None)
+        code = getattr(getattr(sys.exit, "__self__", None), "exit_code", None)
     return code if isinstance(code, int) else None

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import socket
+import time
+
+import pytest
+from primus_lens_exporter.tail import NotRegular, Tail
+
+LIMIT = 1 << 20
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "f.jsonl"
+
+
+@pytest.fixture
+def append(path):
+    def append(data):
+        with path.open("ab") as file:
+            file.write(data)
+
+    return append
+
+
+def everything(tail):
+    chunks = []
+    while (chunk := tail.read()) is not None:
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def test_whole_lines_only(path, append):
+    append(b"one\ntw")
+    tail = Tail(str(path), LIMIT)
+    assert everything(tail) == b"one\n"
+    append(b"o\nthree\n")
+    assert everything(tail) == b"two\nthree\n"
+    assert tail.read() is None
+
+
+def test_a_line_cut_back_by_a_full_disk_is_read_once(path, append):
+    append(b"one\ntor")
+    tail = Tail(str(path), LIMIT)
+    assert everything(tail) == b"one\n"
+    os.truncate(path, 4)
+    assert tail.look() in (None, "grown")
+    append(b"two\n")
+    assert everything(tail) == b"two\n"
+
+
+def test_a_line_of_100_megabytes_is_passed_over(path, append):
+    append(b"one\n" + b"x" * (100 << 20) + b"\ntwo\n")
+    tail = Tail(str(path), LIMIT)
+    assert everything(tail) == b"one\ntwo\n"
+    assert tail.too_long == 1
+
+
+@pytest.mark.parametrize("size", [300_000, LIMIT - 1])
+def test_a_long_line_within_the_limit_is_read(path, append, size):
+    line = b"x" * size + b"\n"
+    append(b"a\n" + line + b"b\n")
+    assert everything(Tail(str(path), LIMIT)) == b"a\n" + line + b"b\n"
+
+
+def test_truncated_and_rewritten(path, append):
+    append(b"one\ntwo\n")
+    tail = Tail(str(path), LIMIT)
+    everything(tail)
+    path.write_bytes(b"new\n")
+    assert tail.look() == "truncated"
+    assert everything(tail) == b"new\n"
+
+
+def test_replaced_in_place_at_the_same_size_and_longer(path, append):
+    append(b"one\n")
+    tail = Tail(str(path), LIMIT)
+    everything(tail)
+    for text in (b"two\n", b"three\nfour\n"):
+        time.sleep(0.02)  # a tick of the file system's clock
+        path.write_bytes(text)
+        assert tail.look() == "replaced"
+        assert everything(tail) == text
+
+
+def test_renamed_and_deleted_is_read_to_its_end(path, append, tmp_path):
+    append(b"one\n")
+    tail = Tail(str(path), LIMIT)
+    append(b"two\nthr")
+    path.rename(tmp_path / "g")
+    (tmp_path / "g").unlink()
+    assert everything(tail) == b"one\ntwo\n"
+    assert tail.rest() == b"thr"
+    assert tail.rest() == b""
+
+
+def test_a_hole_of_50_gigabytes_is_passed_in_no_time(path, append):
+    append(b"one\n")
+    os.truncate(path, 50 << 30)
+    append(b"two\n")
+    started = time.process_time()
+    text = everything(Tail(str(path), LIMIT))
+    assert text.replace(b"\0", b"") == b"one\ntwo\n"
+    assert time.process_time() - started < 1  # reading it would take a minute
+
+
+def test_hostile_things_in_the_files_place(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(tmp_path / "socket"))
+    bound.close()
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("fifo", "directory"):
+        with pytest.raises(NotRegular):
+            Tail(str(tmp_path / name), LIMIT)
+    for name in ("link", "zero", "socket"):
+        with pytest.raises(OSError):
+            Tail(str(tmp_path / name), LIMIT)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+import decimal
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from primus_lens_hook import scalars
+
+NUMBERS = st.floats() | st.integers() | st.booleans()
+VALUES = st.recursive(
+    NUMBERS | st.text() | st.none(),
+    lambda inner: st.dictionaries(st.text(), inner, max_size=3) | st.lists(inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def encoded(data):
+    return json.loads("{" + scalars.encode(data) + "}", parse_constant=pytest.fail)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_every_row_is_strict_json(data):
+    encoded(data)
+
+
+@given(st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False) | st.integers()))
+def test_numbers_survive_exactly(data):
+    assert encoded(data) == data
+
+
+@pytest.mark.parametrize(
+    ("value", "json_value"),
+    [
+        (math.nan, "NaN"),
+        (math.inf, "Infinity"),
+        (-math.inf, "-Infinity"),
+        (np.float32(0.5), 0.5),
+        (np.float64("nan"), "NaN"),
+        (np.int8(3), 3),
+        (np.bool_(True), True),
+        (np.array([[7.0]]), 7.0),
+        (np.arange(3), {"_type": "ndarray"}),
+        (np.datetime64("2026-01-01"), {"_type": "datetime64"}),
+        ([1, 2], {"_type": "list"}),
+        (decimal.Decimal(1), {"_type": "Decimal"}),
+        (1j, {"_type": "complex"}),
+        pytest.param(10**5000, {"_type": "int"}, id="huge"),
+        ("\ud800", "\ud800"),
+    ],
+)
+def test_values(value, json_value):
+    assert encoded({"k": value}) == {"k": json_value}
+
+
+def test_nested_keys_are_joined_with_dots():
+    assert encoded({"a": {"b": {"c": 1}, 2: 3}, "d": {}}) == {"a.b.c": 1, "a.2": 3}
+
+
+def test_a_key_that_is_no_string_is_wandbs_to_refuse():
+    assert scalars.encode({"good": 1, 2: 3}) is None
+
+
+def test_made_up_keys_do_not_fill_the_memory():
+    for i in range(3 * scalars.KEPT_KEYS):
+        scalars.encode({f"k{i}": 1})
+    assert len(scalars._members) <= scalars.KEPT_KEYS
+
+
+def test_the_users_row_is_left_alone():
+    data = {"a": {"b": 1}, "c": [1]}
+    scalars.encode(data)
+    assert data == {"a": {"b": 1}, "c": [1]}

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from primus_lens_hook.writer import Writer
+
+MAX = 64 * 1024
+
+
+def line(i, size=100):
+    return str(i).encode().ljust(size - 1) + b"\n"
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def numbers(directory):
+    """The lines of all segments, oldest first."""
+    paths = sorted(directory.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return [int(text) for path in paths for text in path.read_text().splitlines()]
+
+
+def test_rotation_keeps_the_newest_within_the_limit(tmp_path):
+    writer = Writer(str(tmp_path), MAX)
+    for i in range(5000):
+        assert writer.write(line(i))
+    kept = numbers(tmp_path)
+    assert kept == list(range(5000 - len(kept), 5000))
+    total = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert MAX * 0.7 < total <= MAX
+    assert len(names(tmp_path)) == 4
+
+
+def test_a_line_longer_than_a_segment_gets_its_own(tmp_path):
+    writer = Writer(str(tmp_path), MAX)
+    for i in range(3):
+        assert writer.write(line(i, MAX))
+    assert numbers(tmp_path)[-1] == 2
+
+
+def test_a_second_process_gets_its_own_file(tmp_path):
+    Writer(str(tmp_path), MAX).write(line(1))
+    first = Writer(str(tmp_path), MAX)
+    first.write(line(1))
+    program = "import sys; from primus_lens_hook.writer import Writer as W; "
+    program += f"w = W({str(tmp_path)!r}, {MAX}); w.write(b'2\\n'); print(w.owner)"
+    owner = subprocess.check_output([sys.executable, "-c", program], text=True).strip()
+    assert owner.startswith(".p")
+    assert f"wandb_metrics{owner}.jsonl" in names(tmp_path)
+
+
+def test_the_next_process_goes_on_with_the_file(tmp_path):
+    for i in range(3):
+        program = "from primus_lens_hook.writer import Writer as W; "
+        program += f"W({str(tmp_path)!r}, {MAX}).write(b'{i}\\n')"
+        subprocess.run([sys.executable, "-c", program], check=True)
+    assert names(tmp_path) == ["wandb_metrics.jsonl"]
+    assert numbers(tmp_path) == [0, 1, 2]
+
+
+def test_files_of_dead_processes_are_pruned_too(tmp_path):
+    for pid in range(10):
+        (tmp_path / f"wandb_metrics.p{pid}.jsonl").write_bytes(b"x" * MAX)
+    Writer(str(tmp_path), MAX).write(line(1))
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= MAX
+
+
+def test_a_torn_line_is_ended_before_the_next(tmp_path):
+    (tmp_path / "wandb_metrics.jsonl").write_bytes(b'{"timestamp":1')
+    Writer(str(tmp_path), MAX).write(b"{}\n")
+    assert (tmp_path / "wandb_metrics.jsonl").read_bytes() == b'{"timestamp":1\n{}\n'
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/passwd", path)]
+)
+def test_something_else_in_the_files_place(tmp_path, make, capsys):
+    make(tmp_path / "wandb_metrics.jsonl")
+    writer = Writer(str(tmp_path), MAX)
+    assert not writer.write(line(1))
+    assert not writer.write(line(2))
+    assert writer.lost == 2
+
+
+def test_a_foreign_link_in_the_directory_does_not_stop_the_writer(tmp_path):
+    (tmp_path / "wandb_metrics.1.jsonl").symlink_to("/etc/passwd")
+    writer = Writer(str(tmp_path), MAX)
+    assert all(writer.write(line(i)) for i in range(3000))
+
+
+def test_a_signal_handler_that_writes_while_a_line_is_written(tmp_path):
+    writer = Writer(str(tmp_path), 1 << 30)
+    previous = signal.signal(signal.SIGALRM, lambda *_: writer.write(line(-1)))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for i in range(20_000):
+            writer.write(line(i))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert [i for i in numbers(tmp_path) if i >= 0] == list(range(20_000))
+    assert -1 in numbers(tmp_path)

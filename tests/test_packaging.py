@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel: what is in it, what it leaves behind, and on what it may depend."""
+
+import email
+import subprocess
+import zipfile
+from pathlib import Path
+
+import matrix
+import pytest
+import training
+from primus_lens_cli.hook import STARTUP_FILES
+from primus_lens_hook import contract
+from primus_lens_hook.boot import start
+
+ROOT = Path(__file__).parent.parent
+
+
+def tree(directory):
+    """Every file and its content, but for what Python and pip write for themselves."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {path: path.stat().st_size for path in files if "__pycache__" not in path.parts}
+
+
+@pytest.fixture(params=["3.7", "3.11", "3.13"])
+def environment(request, tmp_path):
+    base = matrix.interpreter(request.param)
+    if base is None:
+        pytest.skip(f"no Python {request.param} on this machine")
+    subprocess.run([base, "-m", "venv", tmp_path / "venv"], check=True)
+    return tmp_path / "venv"
+
+
+def run(environment, *command):
+    done = subprocess.run(
+        [environment / "bin" / "python", *command],
+        env=training.clean_environ(),
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_install_and_uninstall_leave_nothing_behind(environment, wheel):
+    before = tree(environment)
+    assert run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)[0] == 0
+    status, printed, _ = run(environment, "-m", "primus_lens_cli", "hook", "check")
+    assert (status, "loads" in printed) == (0, True)
+    assert (
+        run(environment, "-m", "pip", "uninstall", "-q", "-y", "primus-lens-wandb-exporter")[0] == 0
+    )
+    assert tree(environment) == before
+    assert run(environment, "-c", "print(1)") == (0, "1\n", "")
+
+
+def test_uninstall_and_install_of_the_hook_alone(environment, wheel):
+    run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)
+    installed = tree(environment)
+    hook = ("-m", "primus_lens_cli", "hook")
+    assert run(environment, *hook, "uninstall")[0] == 0
+    status, printed, _ = run(environment, *hook, "check")
+    assert status == 1
+    assert "primus-lens hook install" in printed
+    assert run(environment, *hook, "uninstall")[0] == 0
+    assert run(environment, *hook, "install")[0] == 0
+    assert run(environment, *hook, "check")[0] == 0
+    assert tree(environment) == installed
+
+
+def test_a_start_file_left_alone_is_silent(environment):
+    (site,) = environment.glob("lib/python*/site-packages")
+    for name, text in STARTUP_FILES.items():
+        (site / name).write_text(text)
+    assert run(environment, "-c", "print(1)") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("name", STARTUP_FILES)
+def test_start_up_files(wheel, name):
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(name).decode() == STARTUP_FILES[name]
+    if name.endswith(".start"):  # PEP 829: one entry point a line, package.module:callable
+        assert STARTUP_FILES[name].strip() == f"{start.__module__}:{start.__name__}"
+
+
+def test_the_hook_depends_on_nothing(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        required = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
+    assert all("extra ==" in requirement for requirement in required)
+
+
+def test_daemon_parts_say_which_python_they_need(environment, wheel):
+    run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)
+    status, _, error = run(environment, "-m", "primus_lens_cli", "exporter", "--help")
+    assert status == 2
+    assert len(error.splitlines()) == 1
+    assert "3.11" in error or "pip install 'primus-lens-wandb-exporter[exporter]'" in error
+
+
+def test_every_setting_of_the_hook_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    names = [value for name, value in vars(contract).items() if name.startswith("ENV_")]
+    names.remove(contract.ENV_PREFIX)
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_no_file_is_larger_than_a_screenful_of_thought():
+    sources = [path for part in ("hook", "exporter", "daemon", "cli", "demo")
+               for path in (ROOT / part).rglob("*.py")]  # fmt: skip
+    assert [path.name for path in sources if len(path.read_text().splitlines()) > 300] == []

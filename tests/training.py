@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs training scripts in processes of their own, and reads what they left behind."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import wandb_file
+
+OFFLINE = {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+
+
+def clean_environ():
+    """This process's environment without anything that would steer the hook or wandb."""
+    steering = ("PRIMUS_LENS_", "WANDB_", "SLURM_", "PYTHONPATH", "PYTEST_", "RANK", "LOCAL_RANK")
+    return {k: v for k, v in os.environ.items() if not k.startswith(steering)}
+
+
+class Training:
+    """A script that has run: its exit, its output, its records, its rows in W&B."""
+
+    def __init__(self, status, stdout, stderr, directory):
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+        self.directory = directory
+        self.output = directory / "records"
+
+    @property
+    def lines(self):
+        """Every record of every rank, as decoded JSON, by file in the order of names."""
+        files = sorted(self.output.glob("node_*/rank_*/wandb_metrics*.jsonl"))
+        return [json.loads(line) for f in files for line in f.read_text().splitlines()]
+
+    @property
+    def data(self):
+        """The data of every record, without our mark."""
+        marks = {"_primus_lens_enabled"}
+        return [{k: v for k, v in line["data"].items() if k not in marks} for line in self.lines]
+
+    @property
+    def runs(self):
+        """The one `wandb_runs.json`."""
+        (path,) = self.output.glob("node_*/rank_*/wandb_runs.json")
+        return json.loads(path.read_text())
+
+    @property
+    def outcome(self):
+        """The one outcome record."""
+        (path,) = self.output.glob("node_*/rank_*/wandb_hook.json")
+        return json.loads(path.read_text())
+
+    @property
+    def rows(self):
+        """What W&B has in its own file."""
+        return wandb_file.rows(self.directory / "wandb")
+
+    @property
+    def complaints(self):
+        """Our lines on stderr."""
+        return [line for line in self.stderr.splitlines() if line.startswith("primus-lens")]
+
+
+def run(directory, code, *arguments, python=sys.executable, env=None, flags=(), timeout=120):
+    """Run `code` as a script in `directory`; its records go to `directory/records`."""
+    directory = Path(directory)
+    script = directory / "train.py"
+    script.write_text(textwrap.dedent(code))
+    environ = {
+        **clean_environ(),
+        **OFFLINE,
+        "PRIMUS_LENS_WANDB_OUTPUT_PATH": str(directory / "records"),
+        **(env or {}),
+    }
+    environ = {name: value for name, value in environ.items() if value is not None}
+    printed = directory / "stdout", directory / "stderr"
+    with printed[0].open("w") as stdout, printed[1].open("w") as stderr:
+        process = subprocess.Popen(
+            [python, *flags, script, *map(str, arguments)],
+            cwd=directory,
+            env=environ,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(timeout)
+        finally:
+            # A killed training leaves wandb's service processes behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return Training(status, *(path.read_text() for path in printed), directory)
