@@ -24,8 +24,7 @@ STARTUP_FILES = {
 PROBE = """
 import sys
 boot = sys.modules.get("primus_lens_hook.boot")
-imports = sys.modules.get("primus_lens_hook.imports")
-print("loaded" if imports and imports.installed() else "off" if boot else "absent")
+print("absent" if boot is None else "loaded" if boot.installed() else "off")
 """
 WANDB = """
 import importlib.util, sys

@@ -68,18 +68,20 @@ class Family:
         self._parts[2 * slot] = b""
         self._free.append(slot)
 
-    def render(self) -> bytes:
-        """The family in the text format, or nothing while it has no series."""
+    def pieces(self) -> list[bytes]:
+        """The family in the text format, to be joined; nothing while it has no series."""
         if not len(self):
-            return b""
+            return []
         printed = orjson.dumps(self.values)
-        numbers = printed[1:-1].split(b",")
+        numbers = printed.split(b",")
+        numbers[0] = numbers[0][1:]  # the brackets of the JSON array
+        numbers[-1] = numbers[-1][:-1]
         if b"null" in printed:  # JSON has no word for them
             _name_non_finite(numbers, self.values)
         self._parts[1::2] = numbers
         for slot in self._free:
             self._parts[2 * slot + 1] = b""
-        return self._head + b"".join(self._parts) + b"\n"
+        return [self._head, *self._parts, b"\n"]
 
 
 def _name_non_finite(numbers: list[bytes], values: list[float]) -> None:
@@ -150,7 +152,10 @@ class Store:
 
     def render(self) -> bytes:
         """All families in the text format, version 0.0.4."""
-        return b"".join(family.render() for family in self.families)
+        pieces: list[bytes] = []
+        for family in self.families:
+            pieces += family.pieces()
+        return b"".join(pieces)  # once: a page of megabytes is costly to copy
 
     def _run(self, identity: Labels, run_id: str, holder: object) -> RunSeries:
         run = self._runs.get((identity, run_id))

@@ -5,7 +5,12 @@ It repairs nothing and records nothing until `wandb` is imported, depends on the
 standard library alone, and runs on Python 3.7 and newer. It must never harm the
 training: every entry point is fenced, and a fault inside falls through to wandb.
 
-This file is executed at every interpreter start: keep it free of imports.
+This file and `boot` are all that an interpreter start reads. Keep it free of imports; it
+holds the off switch, which `boot` needs, and `contract` hands on.
 """
 
 __version__ = "0.1.0"
+
+ENV_HOOK = "PRIMUS_LENS_WANDB_HOOK"
+TRUE_WORDS = ("true", "1", "yes", "on")
+FALSE_WORDS = ("false", "0", "no", "off")

@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where every interpreter start enters: the `.pth`, the `.start` file, sitecustomize.
 
-It decides in well under a millisecond whether to watch for `wandb`. It must never
-raise, print, or import anything but `sys`, `os` and the two modules beside it.
+It decides in a fraction of a millisecond whether to watch for wandb's `Run` class, and
+has it patched when it has been defined. It must never raise, print, or import anything
+but `sys` and `os`: each file that a start reads costs 0.4 M instructions, so this is one.
+
+The watch is a meta path finder (PEP 451) that stands first, looks at one module name, lets
+the other finders find it, and wraps `exec_module` on the loader *instance* it gets back.
+The loader keeps its type, its `get_source` and its resources, so that `inspect`,
+`importlib.resources` and debuggers see what they would see without us.
+
+Nothing is used up: a probe by `importlib.util.find_spec`, a reload, and a delete
+followed by a new import all pass through here again.
 """
 
 import os
 import sys
 
-from primus_lens_hook import contract
+from primus_lens_hook import ENV_HOOK, FALSE_WORDS
+
+TYPE_CHECKING = False  # typing costs milliseconds at every start; checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+TARGET = "wandb.sdk.wandb_run"
 
 
 def start() -> None:
@@ -19,13 +37,76 @@ def start() -> None:
     """
     try:
         if sys.version_info >= (3, 7) and switched_on():
-            from primus_lens_hook import imports
-
-            imports.install()
+            install()
     except Exception:  # the first law: no fault of ours reaches the program
         return
 
 
 def switched_on() -> bool:
     """Whether the environment leaves the hook on (the default)."""
-    return os.environ.get(contract.ENV_HOOK, "").strip().lower() not in contract.FALSE_WORDS
+    return os.environ.get(ENV_HOOK, "").strip().lower() not in FALSE_WORDS
+
+
+class RunClassFinder:
+    """Finds `wandb.sdk.wandb_run` through the finders behind it, and has it patched."""
+
+    def find_spec(
+        self,
+        name: "str",
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,
+    ) -> "ModuleSpec | None":
+        if name != TARGET:
+            return None
+        for finder in sys.meta_path:
+            # Finders of the older protocol have no find_spec; the import system
+            # will still ask them after we return None.
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                _patch_after_exec(spec.loader)
+                return spec
+        return None
+
+
+def install() -> None:
+    """Put the finder first on `sys.meta_path`; patch at once if wandb is loaded."""
+    if installed():
+        return
+    sys.meta_path.insert(0, RunClassFinder())
+    loaded = sys.modules.get(TARGET)
+    if loaded is not None:
+        _patch(loaded)
+
+
+def installed() -> bool:
+    """Whether a finder of ours is in place, even one of another copy of this package."""
+    name = RunClassFinder.__name__
+    return any(type(finder).__name__ == name for finder in sys.meta_path)
+
+
+def _patch_after_exec(loader: "Any") -> None:
+    execute = getattr(loader, "exec_module", None)
+    if execute is None or hasattr(execute, "primus_lens"):
+        return
+
+    def exec_module(module: "ModuleType") -> None:
+        execute(module)
+        if module.__name__ == TARGET:  # a zipimporter serves many modules
+            _patch(module)
+
+    exec_module.primus_lens = True  # type: ignore[attr-defined]
+    try:
+        loader.exec_module = exec_module
+    except AttributeError:  # a loader with slots: wandb stays as it is
+        return
+
+
+def _patch(module: "ModuleType") -> None:
+    try:
+        from primus_lens_hook import patch
+
+        patch.apply(module)
+    except Exception:
+        return

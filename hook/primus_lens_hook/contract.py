@@ -2,20 +2,19 @@
 """Every name that crosses a process boundary, written once.
 
 The hook writes what is named here; the exporter and the webhook read it. This is
-the only module of the hook that they may import. It holds constants and nothing
-else: it is loaded at every interpreter start.
+the only module of the hook that they may import. It holds constants and nothing else.
 """
 
-# Environment of the hook. `PREFIX + x.upper()` is how `settings` reads its fields.
+from primus_lens_hook import ENV_HOOK, FALSE_WORDS, TRUE_WORDS
+
+__all__ = ["ENV_HOOK", "FALSE_WORDS", "TRUE_WORDS"]
+
+# Environment of the hook.
 ENV_PREFIX = "PRIMUS_LENS_WANDB_"
-ENV_HOOK = ENV_PREFIX + "HOOK"
 ENV_OUTPUT_PATH = ENV_PREFIX + "OUTPUT_PATH"
 ENV_SAVE_LOCAL = ENV_PREFIX + "SAVE_LOCAL"
 ENV_MARK_ROWS = ENV_PREFIX + "MARK_ROWS"
 ENV_MAX_BYTES = ENV_PREFIX + "MAX_BYTES"
-
-TRUE_WORDS = ("true", "1", "yes", "on")
-FALSE_WORDS = ("false", "0", "no", "off")
 
 # `KEY=value` lines beside the installed package, for processes that lose the variables.
 CONFIG_FILE = "primus_lens_hook.env"

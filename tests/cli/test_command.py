@@ -36,7 +36,7 @@ def test_help_teaches(command):
         (["exporter", "--records.path", "/etc/passwd"], ["--records.path", "not a directory"]),
         (["exporter", "--records.path=/", "--web.listen-address=80"], ["--web.listen-address"]),
         (["exporter", "--records.path=/", "--web.listen-address=::1:80"], ["brackets"]),
-        (["exporter", "--records.path=/", "--web.listen-address=192.0.2.1:80"], ["no such address"]),
+        (["exporter", "--records.path=/", "--web.listen-address=192.0.2.1:80"], ["no such addr"]),
         (["exporter", "--records.path=/", "--limits.line-bytes=-1"], ["--limits.line-bytes", "-1"]),
         (["exporter", "--records.path=/", "--log.level=loud"], ["--log.level", "debug, info"]),
         (["exporter", "--records.path=/", "--nothing"], ["--nothing", "--help"]),
@@ -91,7 +91,7 @@ def test_run_becomes_the_command(command, status):
 
 def test_run_loads_the_hook_in_an_interpreter_that_lacks_it():
     bare = matrix.interpreter("3.8") or pytest.skip("no Python 3.8 on this machine")
-    program = "import sys; print('primus_lens_hook.imports' in sys.modules)"
+    program = "import sys; print('primus_lens_hook.boot' in sys.modules)"
     done = primus_lens("run", "--", bare, "-c", program)
     assert done.stdout == "True\n"
     assert "PRIMUS_LENS_WANDB_OUTPUT_PATH is not set" in done.stderr

@@ -26,8 +26,10 @@ def test_the_series_page_is_golden(filled):
         "# HELP primus_lens_wandb_step Newest step of the run.",
         "# TYPE primus_lens_wandb_step gauge",
         f"primus_lens_wandb_step{{{identity}}} 1.0",
-        "# HELP primus_lens_wandb_last_record_timestamp_seconds "
-        "Time of the newest log call, in seconds since the epoch.",
+        (
+            "# HELP primus_lens_wandb_last_record_timestamp_seconds "
+            "Time of the newest log call, in seconds since the epoch."
+        ),
         "# TYPE primus_lens_wandb_last_record_timestamp_seconds gauge",
         f"primus_lens_wandb_last_record_timestamp_seconds{{{identity}}} 1.5",
         "# HELP primus_lens_wandb_records_total Log calls read from the rank's files.",

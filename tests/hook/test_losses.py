@@ -86,11 +86,15 @@ def test_multiprocessing_children(train, start):
     [
         "from wandb import init; import wandb; init(project='p')",
         "import importlib, wandb; importlib.reload(wandb); wandb.init(project='p')",
-        "import sys, wandb\nfor m in [m for m in sys.modules if m.split('.')[0] == 'wandb']: "
-        "del sys.modules[m]\nimport wandb; wandb.init(project='p')",
-        "import threading\nts = [threading.Thread(target=__import__, args=('wandb',)) for _ in "
-        "range(8)]\n[t.start() for t in ts]; [t.join() for t in ts]\n"
-        "import wandb; wandb.init(project='p')",
+        (
+            "import sys, wandb\nfor m in [m for m in sys.modules if m.split('.')[0] == 'wandb']: "
+            "del sys.modules[m]\nimport wandb; wandb.init(project='p')"
+        ),
+        (
+            "import threading\nts = [threading.Thread(target=__import__, args=('wandb',)) for _ in "
+            "range(8)]\n[t.start() for t in ts]; [t.join() for t in ts]\n"
+            "import wandb; wandb.init(project='p')"
+        ),
     ],
     ids=["from-import", "reload", "delete-and-reimport", "threads-at-once"],
 )

@@ -42,7 +42,7 @@ def test_each_call_is_a_line(mixed):
     assert known["finish"] >= known["start"]
     assert mixed.outcome["wandb"] == known["wandb"]
     # and W&B has what it would have had, with its own error for its own reason
-    assert [row["loss"] for row in mixed.rows if "loss" in row][0] == 1.5
+    assert next(row["loss"] for row in mixed.rows if "loss" in row) == 1.5
     assert "Key values passed to `wandb.log` must be strings" in mixed.stdout
 
 
