@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import resource
@@ -18,12 +19,15 @@ from primus_lens_exporter.store import Store
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_exporter.web import application
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
 log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
     """Export until SIGTERM or SIGINT. Raises CannotListen."""
     _raise_file_limit()
+    keep_freed_memory()
     gc.freeze()  # what was imported never becomes garbage
     store, telemetry = Store(), Telemetry()
     sources = [DirectorySource(path) for path in settings.records_path]
@@ -51,3 +55,15 @@ def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     log.debug("file limit", extra={"before": soft, "after": hard})
+
+
+def keep_freed_memory() -> None:
+    """Let malloc reuse the memory of one page for the next.
+
+    By default glibc gives the megabytes of each page back to the kernel and asks for them
+    again at the next scrape: half of a scrape's time went into page faults (mallopt(3)).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # not in musl
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 32 << 20)

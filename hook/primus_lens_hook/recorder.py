@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from primus_lens_hook import complaints, contract, identity, outcome
 from primus_lens_hook.runs import Runs
@@ -116,27 +116,30 @@ class Journal:
         self.unfinished: Dict[str, Any] = {}
         self._identity = who
         self._runs: Optional[Runs] = None
-        self._tails: Dict[str, str] = {}  # by run id: how each of its lines ends
+        # The run of the newest call, its id, and how its lines end. Replaced as a whole:
+        # threads may log to several runs at once.
+        self._newest: Tuple[Any, str, str] = (None, "", "")
 
     def record(self, run: Any, members: str, step: Any) -> None:
         """Write one line; `members` as `scalars.encode` gives them."""
-        run_id = id_of(run)
-        tail = self._tails.get(run_id)
-        if tail is None:
-            tail = self._tails[run_id] = TAIL % (contract.ROW_MARK, json.dumps(run_id))
+        newest = self._newest
+        if newest[0] is not run:
+            run_id = id_of(run)
+            tail = TAIL % (contract.ROW_MARK, json.dumps(run_id))
+            newest = self._newest = (run, run_id, tail)
         if type(step) is not int:
             step = as_integer(step)
         comma = "," if members else ""
         line = HEAD % (time.time(), "null" if step is None else step, members, comma)
-        written = self.writer.write((line + tail).encode())
-        if written and run_id not in self.unfinished:
-            self._begin(run_id, run)
+        written = self.writer.write((line + newest[2]).encode())
+        if written and newest[1] not in self.unfinished:
+            self._begin(newest[1], run)
 
     def finish(self, run: Any) -> None:
         """Note the end of a run that has logged in this process."""
+        self._newest = (None, "", "")
         run_id = id_of(run)
         if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
-            self._tails.pop(run_id, None)
             self._runs.finish(run_id, run, exit_code(run), self.writer.lost)
 
     def _begin(self, run_id: str, run: Any) -> None:

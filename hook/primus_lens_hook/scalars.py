@@ -5,23 +5,27 @@ Numbers, booleans, strings and null go by value, numpy, torch and JAX scalars to
 and all other objects leave only `{"_type": …}`: their content is W&B's business. It must
 never change the user's objects, and one odd value must never cost the rest of the row.
 
-The text is put together by hand, since a row is mostly floats under a few keys that never
-change: a third of the time of flattening it first and encoding it then.
+A row is mostly numbers under keys that never change: such a one is printed by a template
+kept for its keys, in less than half the time that `json` takes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from primus_lens_hook import contract
 
 MAX_DEPTH = 32  # of nested dicts; deeper ones (or endless ones) become {"_type": "dict"}
-KEPT_KEYS = 10_000  # a training that makes up a key for each row must not fill the memory
-INT64 = 2**63
+KEPT_TEMPLATES = 256  # a training that makes up keys for each row must not fill the memory
+LARGE = 1e300  # no row that adds up to less holds an infinity, or an int too long to print
 
-_members: Dict[str, str] = {}  # 'loss' -> '"loss":'
+_NUMBERS = {float, int}
+# check_circular: `_flatten` builds the dict afresh, it cannot contain itself.
+_json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+
+_templates: Dict[Tuple[Any, ...], str] = {}  # ("loss", "lr") -> '"loss":%r,"lr":%r'
 
 
 def encode(data: Mapping[Any, Any]) -> Optional[str]:
@@ -29,41 +33,46 @@ def encode(data: Mapping[Any, Any]) -> Optional[str]:
 
     Returns None when a key is not a string: wandb refuses the call with its own error.
     """
-    parts: List[str] = []
+    values = tuple(data.values())
+    # Almost every row is numbers under keys that have been seen, all finite: `x - x` is 0
+    # for those and NaN for the others, and a sum shows a single one among many.
+    if _NUMBERS.issuperset(map(type, values)):
+        total = sum(values)
+        if -LARGE < total < LARGE:
+            template = _templates.get(tuple(data)) or _template(data)
+            return template and template % values
+    return _encode_each(data)
+
+
+def _template(data: Mapping[Any, Any]) -> Optional[str]:
+    if not all(isinstance(key, str) for key in data):
+        return None
+    if len(_templates) >= KEPT_TEMPLATES:
+        _templates.clear()
+    template = ",".join(json.dumps(key).replace("%", "%%") + ":%r" for key in data)
+    _templates[tuple(data)] = template
+    return template
+
+
+def _encode_each(data: Mapping[Any, Any]) -> Optional[str]:
+    flat: Dict[str, Any] = {}
     for key, value in data.items():
-        member = _members.get(key)
-        if member is None:
-            if not isinstance(key, str):
-                return None
-            member = _member(key)
-        kind = type(value)
-        # The two kinds that fill almost every row, without a call of ours.
-        # `x - x` is 0 for each finite float and NaN for the others.
-        if (kind is float and value - value == 0.0) or (kind is int and -INT64 < value < INT64):
-            parts.append(member + repr(value))
-        else:
-            _add(parts, key, value, 0)
-    return ",".join(parts)
+        if not isinstance(key, str):
+            return None
+        _flatten(flat, key, value, 0)
+    return _json(flat)[1:-1]
 
 
-def _add(parts: List[str], key: str, value: Any, depth: int) -> None:
+def _flatten(flat: Dict[str, Any], key: str, value: Any, depth: int) -> None:
     # wandb joins nested keys with a dot (sdk/wandb_summary, sdk/internal/handler).
     if isinstance(value, Mapping) and depth < MAX_DEPTH:
         for inner, nested in value.items():
-            _add(parts, "%s.%s" % (key, inner), nested, depth + 1)
+            _flatten(flat, "%s.%s" % (key, inner), nested, depth + 1)
         return
     try:
-        text = json.dumps(plain(value))
-    except Exception:  # an object's own property or item() raised; an int of 5,000 digits
-        text = json.dumps(_type_only(value))
-    parts.append(_member(key) + text)
-
-
-def _member(key: str) -> str:
-    if len(_members) >= KEPT_KEYS:
-        _members.clear()
-    member = _members[key] = json.dumps(key) + ":"
-    return member
+        flat[key] = plain(value)
+    except Exception:  # an object's own property or item() raised
+        flat[key] = _type_only(value)
 
 
 def plain(value: Any) -> Any:
@@ -73,7 +82,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
-        return int(value)
+        return int(value) if -LARGE < value < LARGE else _type_only(value)
     if isinstance(value, float):
         return _finite(float(value))
     if _is_scalar_array(value):

@@ -64,9 +64,9 @@ def test_a_key_that_is_no_string_is_wandbs_to_refuse():
 
 
 def test_made_up_keys_do_not_fill_the_memory():
-    for i in range(3 * scalars.KEPT_KEYS):
+    for i in range(3 * scalars.KEPT_TEMPLATES):
         scalars.encode({f"k{i}": 1})
-    assert len(scalars._members) <= scalars.KEPT_KEYS
+    assert len(scalars._templates) <= scalars.KEPT_TEMPLATES
 
 
 def test_the_users_row_is_left_alone():
