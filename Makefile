@@ -15,7 +15,7 @@ demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
 
 test: $(STAMP) ## run every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2
 
 lint: $(STAMP) ## check style, types and the arrows between packages
 	$(BIN)/ruff check .

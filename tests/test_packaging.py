@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel: what is in it, what it leaves behind, and on what it may depend."""
 
+import dataclasses
 import email
 import subprocess
 import zipfile
@@ -10,6 +11,9 @@ import matrix
 import pytest
 import training
 from primus_lens_cli.hook import STARTUP_FILES
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.store import Store
+from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_hook import contract
 from primus_lens_hook.boot import start
 
@@ -102,6 +106,19 @@ def test_every_setting_of_the_hook_is_in_the_readme():
     names = [value for name, value in vars(contract).items() if name.startswith("ENV_")]
     names.remove(contract.ENV_PREFIX)
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_flag_of_the_exporter_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    flags = [field.metadata["flag"] for field in dataclasses.fields(Settings)]
+    assert [flag for flag in flags if f"`{flag}`" not in text] == []
+
+
+def test_every_series_is_in_the_docs():
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    own = [metric.name for metric in Telemetry().registry.collect() if "exporter" in metric.name]
+    assert [name for name in own if f"`{name}" not in text] == []
+    assert [family.name for family in Store().families if f"`{family.name}`" not in text] == []
 
 
 def test_no_file_is_larger_than_a_screenful_of_thought():
