@@ -21,7 +21,6 @@ from primus_lens_hook.scalars import encode
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.writer import Writer
 
-HEAD = '{"timestamp":%r,"step":%s,"data":{%s%s'
 TAIL = '"%s":true},"run":%s}\n'
 
 
@@ -129,9 +128,12 @@ class Journal:
             newest = self._newest = (run, run_id, tail)
         if type(step) is not int:
             step = as_integer(step)
-        comma = "," if members else ""
-        line = HEAD % (time.time(), "null" if step is None else step, members, comma)
-        written = self.writer.write((line + newest[2]).encode())
+        if step is None:
+            step = "null"
+        if members:
+            members += ","
+        line = f'{{"timestamp":{time.time()!r},"step":{step},"data":{{{members}{newest[2]}'
+        written = self.writer.write(line.encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
 
