@@ -13,6 +13,7 @@ from primus_lens_daemon import listen
 
 from primus_lens_exporter.follow import Follower
 from primus_lens_exporter.page import Page
+from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.sources import DirectorySource
 from primus_lens_exporter.store import Store
@@ -30,8 +31,9 @@ async def serve(settings: Settings) -> None:
     keep_freed_memory()
     gc.freeze()  # what was imported never becomes garbage
     store, telemetry = Store(), Telemetry()
-    sources = [DirectorySource(path) for path in settings.records_path]
-    follower = Follower(sources, store, telemetry, settings)
+    refusals = Refusals(telemetry)
+    sources = [DirectorySource(path, refusals) for path in settings.records_path]
+    follower = Follower(sources, store, telemetry, refusals, settings)
     paths = [str(path) for path in settings.records_path]
     app = application(Page(store, telemetry), follower, paths)
     stop = listen.stop_signal()

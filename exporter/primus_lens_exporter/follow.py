@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from primus_lens_exporter.rank import RankFiles
+from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.sources import DirectorySource, RankDirectory
 from primus_lens_exporter.store import Store
@@ -30,6 +31,7 @@ class Follower:
         sources: Sequence[DirectorySource],
         store: Store,
         telemetry: Telemetry,
+        refusals: Refusals,
         settings: Settings,
     ) -> None:
         self.ready = False
@@ -37,6 +39,7 @@ class Follower:
         self._sources = sources
         self._store = store
         self._telemetry = telemetry
+        self._refusals = refusals
         self._settings = settings
         self._ranks: dict[str, RankFiles] = {}
         self._gone_since: dict[str, float] = {}
@@ -100,7 +103,8 @@ class Follower:
         files = self._ranks.get(rank.path)
         if files is None:
             limit = self._settings.limits_line_bytes
-            files = self._ranks[rank.path] = RankFiles(rank, self._store, self._telemetry, limit)
+            files = RankFiles(rank, self._store, self._telemetry, self._refusals, limit)
+            self._ranks[rank.path] = files
             log.info("following", extra={"path": rank.path, **dict(rank.labels)})
         elif files.quiet and self._scans % QUIET_SCANS:
             return

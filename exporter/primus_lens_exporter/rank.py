@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import errno
-import logging
 import math
 import os
 import re
@@ -21,9 +19,10 @@ from primus_lens_hook import contract
 
 from primus_lens_exporter import decode, runinfo
 from primus_lens_exporter.listing import Listing
+from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.sources import RankDirectory
 from primus_lens_exporter.store import Store
-from primus_lens_exporter.tail import GROWN, FileId, NotRegular, Tail
+from primus_lens_exporter.tail import GROWN, FileId, Tail
 from primus_lens_exporter.telemetry import Telemetry
 
 METRICS_FILE = re.compile(
@@ -36,8 +35,6 @@ RUNS_FILE = re.compile(
 )
 QUIET_POLLS = 40  # ten seconds
 PASS_BYTES = 4 << 20  # one rank's share of a pass, so that none waits for another's backlog
-
-log = logging.getLogger(__name__)
 
 
 class State(enum.Enum):
@@ -61,15 +58,20 @@ class RankFiles:
     """Follows one rank directory. `scan` looks for files, `read` reads what is new."""
 
     def __init__(
-        self, rank: RankDirectory, store: Store, telemetry: Telemetry, line_bytes: int
+        self,
+        rank: RankDirectory,
+        store: Store,
+        telemetry: Telemetry,
+        refusals: Refusals,
+        line_bytes: int,
     ) -> None:
         self._listing = Listing(rank.path)
         self._labels = rank.labels
         self._store = store
         self._telemetry = telemetry
+        self._refusals = refusals
         self._line_bytes = line_bytes
         self._files: dict[FileId, Followed] = {}  # in the order of reading
-        self._refused: dict[str, str] = {}
         self._undescribed: Mapping[str, Mapping[str, str]] = {}
         self._quiet_polls = 0
 
@@ -87,7 +89,7 @@ class RankFiles:
             self._notice_rewrites()
             self._list_if_changed()
         except OSError as error:
-            self._refuse(self._listing.path, error)
+            self._refusals.note(self._listing.path, error)
         if self._undescribed:
             self._describe()
 
@@ -167,9 +169,9 @@ class RankFiles:
         try:
             tail = Tail(entry.path, self._line_bytes)
         except OSError as error:
-            self._refuse(entry.path, error)
+            self._refusals.note(entry.path, error)
             return None
-        self._refused.pop(entry.path, None)
+        self._refusals.lift(entry.path)
         self._telemetry.file_events.labels("opened").inc()
         return Followed(tail)
 
@@ -180,7 +182,7 @@ class RankFiles:
                 return file.tail.rest() or None
             return chunk
         except OSError as error:
-            self._refuse(f"{self._listing.path} (inode {file.tail.id[1]})", error)
+            self._refusals.note(f"{self._listing.path} (inode {file.tail.id[1]})", error)
             return None
 
     def _take(self, chunk: bytes, tail: Tail) -> None:
@@ -202,14 +204,6 @@ class RankFiles:
             self._telemetry.file_events.labels("closed").inc()
         elif file.state is State.ROTATED:
             file.finished = True
-
-    def _refuse(self, path: str, error: OSError) -> None:
-        reason = _reason(error)
-        if self._refused.get(path) != reason:
-            self._refused[path] = reason
-            self._telemetry.refused.labels(reason).inc()
-            extra = {"path": path, "reason": reason, "error": error.strerror}
-            log.warning("cannot read", extra=extra)
 
 
 def _stat(
@@ -233,11 +227,3 @@ def _number(entry: os.DirEntry[str]) -> int | None:
     """The number of a rotated segment; None for a file that is being written."""
     match = METRICS_FILE.fullmatch(entry.name)
     return int(match["number"]) if match and match["number"] else None
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, NotRegular) or error.errno == errno.ENXIO:  # ENXIO: a socket
-        return "not_regular"
-    if isinstance(error, PermissionError):
-        return "permission"
-    return "link" if error.errno == errno.ELOOP else "io_error"

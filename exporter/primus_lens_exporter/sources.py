@@ -15,6 +15,7 @@ from typing import NamedTuple
 from primus_lens_hook import contract
 
 from primus_lens_exporter.listing import Listing
+from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.store import Labels
 
 NODE = re.compile(contract.NODE_DIRECTORY.format(r"(\d{1,9})"))
@@ -31,8 +32,9 @@ class RankDirectory(NamedTuple):
 class DirectorySource:
     """The output path of a training: `node_{n}/rank_{l}/` below one directory."""
 
-    def __init__(self, root: Path) -> None:
-        self._nodes = Numbered(str(root.resolve()), NODE)
+    def __init__(self, root: Path, refusals: Refusals) -> None:
+        self._refusals = refusals
+        self._nodes = Numbered(str(root.resolve()), NODE, refusals)
         self._ranks: dict[str, Numbered] = {}
 
     def list(self) -> Iterator[RankDirectory]:
@@ -42,7 +44,7 @@ class DirectorySource:
             del self._ranks[path]
         for node_path, node in nodes.items():
             if node_path not in self._ranks:
-                self._ranks[node_path] = Numbered(node_path, RANK)
+                self._ranks[node_path] = Numbered(node_path, RANK, self._refusals)
             for path, rank in self._ranks[node_path].list().items():
                 yield RankDirectory(path, (("node_rank", node), ("local_rank", rank)))
 
@@ -50,7 +52,8 @@ class DirectorySource:
 class Numbered:
     """The real subdirectories (no links) of one directory whose whole name fits a pattern."""
 
-    def __init__(self, path: str, pattern: re.Pattern[str]) -> None:
+    def __init__(self, path: str, pattern: re.Pattern[str], refusals: Refusals) -> None:
+        self._refusals = refusals
         self._listing = Listing(path)
         self._pattern = pattern
         self._known: dict[str, str] = {}
@@ -59,7 +62,8 @@ class Numbered:
         """Their numbers by path; none while the directory cannot be listed."""
         try:
             entries = self._listing.changed()
-        except OSError:
+        except OSError as error:
+            self._refusals.note(self._listing.path, error)
             self._known = {}
             return self._known
         if entries is not None:

@@ -14,6 +14,8 @@ import errno
 import os
 import stat
 
+from primus_lens_exporter.refusals import NotRegular
+
 CHUNK = 256 * 1024  # most bytes of lines handled without a pause
 HEAD = 64  # first bytes that tell a file from another one written in its place
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -21,10 +23,6 @@ OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_N
 GROWN, TRUNCATED, REPLACED = "grown", "truncated", "replaced"
 
 FileId = tuple[int, int]  # device and inode: a renamed file keeps them
-
-
-class NotRegular(OSError):
-    """The path is a FIFO, a directory, a device: something a pod put in the file's place."""
 
 
 class Tail:

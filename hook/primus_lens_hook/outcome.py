@@ -13,7 +13,6 @@ import os
 import platform
 import sys
 import time
-from typing import Optional
 
 from primus_lens_hook import __version__, contract
 
@@ -22,10 +21,8 @@ DECLINED = "declined"
 FAILED = "failed"
 
 
-def report(directory: Optional[str], outcome: str, reason: str = "") -> None:
-    """Replace the outcome record in the rank directory; no directory, no record."""
-    if directory is None:
-        return
+def report(directory: str, outcome: str, reason: str) -> None:
+    """Replace the outcome record in the rank directory."""
     record = {
         "timestamp": time.time(),
         "outcome": outcome,

@@ -11,6 +11,7 @@ import json
 import operator
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Dict, Optional, Tuple
@@ -32,6 +33,7 @@ class Recorder:
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._journal: Optional[Journal] = None
+        self._opening = threading.Lock()
         self._broken = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -51,9 +53,8 @@ class Recorder:
             if members is None or getattr(run, "_is_finished", False) is True:
                 return data
             if self._output_path is not None:
-                if self._journal is None:
-                    self._journal = self._open_journal()
-                self._journal.record(run, members, step)
+                journal = self._journal or self._open_journal(self._output_path)
+                journal.record(run, members, step)
             if not self._mark_rows or not data:  # an empty row commits; it stays empty
                 return data
             return {**data, contract.ROW_MARK: True}
@@ -78,24 +79,20 @@ class Recorder:
 
     def report(self, result: str, reason: str = "") -> None:
         """Write the outcome record of this process. Never raises."""
-        outcome.report(self._directory(identity.read(os.environ)), result, reason)
+        if self._output_path is not None:
+            who = identity.read(os.environ)
+            outcome.report(rank_directory(self._output_path, who), result, reason)
 
-    def _open_journal(self) -> Journal:
-        who = identity.read(os.environ)
-        directory = self._directory(who)
-        assert directory is not None
-        return Journal(Writer(directory, self._max_bytes), who)
-
-    def _directory(self, who: identity.Identity) -> Optional[str]:
-        if self._output_path is None:
-            return None
-        return os.path.join(
-            self._output_path,
-            contract.NODE_DIRECTORY.format(who.node_rank),
-            contract.RANK_DIRECTORY.format(who.local_rank),
-        )
+    def _open_journal(self, output_path: str) -> Journal:
+        with self._opening:  # two threads may log first
+            if self._journal is None:
+                who = identity.read(os.environ)
+                writer = Writer(rank_directory(output_path, who), self._max_bytes)
+                self._journal = Journal(writer, who)
+            return self._journal
 
     def _after_fork(self) -> None:
+        self._opening = threading.Lock()  # another thread of the parent may have held it
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.writer.abandon()
@@ -115,6 +112,7 @@ class Journal:
         self.unfinished: Dict[str, Any] = {}
         self._identity = who
         self._runs: Optional[Runs] = None
+        self._lock = threading.RLock()  # for the runs; the writer has its own
         # The run of the newest call, its id, and how its lines end. Replaced as a whole:
         # threads may log to several runs at once.
         self._newest: Tuple[Any, str, str] = (None, "", "")
@@ -139,17 +137,27 @@ class Journal:
 
     def finish(self, run: Any) -> None:
         """Note the end of a run that has logged in this process."""
-        self._newest = (None, "", "")
-        run_id = id_of(run)
-        if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
-            self._runs.finish(run_id, run, exit_code(run), self.writer.lost)
+        with self._lock:
+            self._newest = (None, "", "")
+            run_id = id_of(run)
+            if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
+                self._runs.finish(run_id, run, exit_code(run), self.writer.lost)
 
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line: only then is it known which files are this process's.
-        self.unfinished[run_id] = run
-        if self._runs is None:
-            self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
-        self._runs.begin(run_id, run)
+        with self._lock:
+            if run_id in self.unfinished:
+                return
+            self.unfinished[run_id] = run
+            if self._runs is None:
+                self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
+            self._runs.begin(run_id, run)
+
+
+def rank_directory(output_path: str, who: identity.Identity) -> str:
+    """Where a process of this rank writes."""
+    node = contract.NODE_DIRECTORY.format(who.node_rank)
+    return os.path.join(output_path, node, contract.RANK_DIRECTORY.format(who.local_rank))
 
 
 def id_of(run: Any) -> str:

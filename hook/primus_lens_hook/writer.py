@@ -56,6 +56,7 @@ class Writer:
         self._fd: Optional[int] = None
         self._size = 0
         self._check_at = 0.0
+        self._rotating = False
         # Re-entrant: a signal handler that logs may interrupt the very thread that writes.
         self._lock = threading.RLock()
 
@@ -87,7 +88,7 @@ class Writer:
             self._close()  # the directory was removed under us
         if self._fd is None:
             self._open()
-        elif self._size and self._size + length > self._segment_bytes:
+        elif self._size and self._size + length > self._segment_bytes and not self._rotating:
             self._rotate()
 
     def _cut_back(self, written: int) -> None:
@@ -116,9 +117,13 @@ class Writer:
     def _rotate(self) -> None:
         numbers = [number for owner, number in self._segments() if owner == self.owner]
         closed = self._path("%s.%d" % (self.owner, max(numbers, default=0) + 1))
-        os.rename(self._path(self.owner), closed)
-        self._close()
-        self._open()
+        self._rotating = True  # a signal handler that logs now still has the old segment
+        try:
+            os.rename(self._path(self.owner), closed)
+            self._close()
+            self._open()
+        finally:
+            self._rotating = False
 
     def _prune(self) -> None:
         """Delete the oldest files that nobody holds, until a new segment fits."""
@@ -145,7 +150,8 @@ class Writer:
 
     def abandon(self) -> None:
         """Let go of the file in a forked child, whose parent goes on writing it."""
-        self._close()
+        with contextlib.suppress(OSError):
+            self._close()
 
     def _close(self) -> None:
         fd, self._fd = self._fd, None

@@ -102,16 +102,18 @@ def test_linked_directories_are_not_entered(exporter, tmp_path, rank):
     assert "secret" not in exporter.page()
 
 
-def test_no_permission(tmp_path, rank, current):
+@pytest.mark.parametrize("what", [".", "..", "wandb_metrics.jsonl"])
+def test_no_permission(tmp_path, rank, current, what):
     append(current, record(loss=1))
-    current.chmod(0)
+    path = (rank / what).resolve()
+    path.chmod(0)
     capabilities = "-dac_override,-dac_read_search"  # root reads everything otherwise
     wrapper = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
     if os.geteuid():
         wrapper = []
     with Exporter(tmp_path / "records", wrapper=wrapper) as exporter:
         exporter.refused("permission", 1)
-        current.chmod(0o644)
+        path.chmod(0o755)
         exporter.wait(LOSS, 1)
 
 

@@ -4,7 +4,8 @@ import socket
 import time
 
 import pytest
-from primus_lens_exporter.tail import NotRegular, Tail
+from primus_lens_exporter.refusals import NotRegular
+from primus_lens_exporter.tail import Tail
 
 LIMIT = 1 << 20
 

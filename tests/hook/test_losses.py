@@ -123,6 +123,23 @@ def test_wandb_imported_and_run_begun_before_the_hook(train):
     assert done.data == [{"late": 1}, {"late": 2}]
 
 
+def test_threads_that_log_first_share_one_file(train):
+    done = train("""
+        import threading, wandb
+        run = wandb.init(project="p")
+        together = threading.Barrier(8)
+        def work(who):
+            together.wait()
+            run.log({"who": who})
+        threads = [threading.Thread(target=work, args=(who,)) for who in range(8)]
+        [t.start() for t in threads]; [t.join() for t in threads]
+        run.finish()
+    """)
+    assert done.complaints == []
+    assert len(list(done.output.rglob("*.jsonl"))) == 1
+    assert sorted(row["who"] for row in done.data) == list(range(8))
+
+
 def test_rows_reach_wandb_as_they_were(train):
     code = """
         import wandb

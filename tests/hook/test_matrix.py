@@ -73,13 +73,14 @@ def test_threads_and_forked_children_lose_nothing(tmp_path, cell):
                     os._exit(0)
             children.append(pid)
         [os.waitpid(pid, 0) for pid in children]
-        run.finish()
         """,
         python=cell,
     )
     assert done.status == 0, done.stderr
     seen = sorted((line["data"]["who"], line["data"]["i"]) for line in done.lines)
     assert seen == [(who, i) for who in [0, 1, 2, 3, 10, 11, 12, 13] for i in range(25)]
+    assert done.complaints == []
+    assert all(run["finish"] for run in done.runs.values())  # nobody finished it, but it ended
 
 
 def test_sigkill_loses_nothing(tmp_path, cell):
