@@ -15,9 +15,7 @@ import pytest
 import training
 
 BOOTSTRAP = Path(primus_lens_hook.__file__).parent / "bootstrap"
-LOADED = (
-    "import sys; i = sys.modules.get('primus_lens_hook.imports'); print(bool(i and i.installed()))"
-)
+LOADED = "import sys; b = sys.modules.get('primus_lens_hook.boot'); print(b and b.installed())"
 OLD = ["2.7", "3.6"]
 HOOKED = [cell.python for cell in matrix.MATRIX]
 
