@@ -5,9 +5,9 @@ The hook writes what is named here; the exporter and the webhook read it. This i
 the only module of the hook that they may import. It holds constants and nothing else.
 """
 
-from primus_lens_hook import ENV_HOOK, FALSE_WORDS, TRUE_WORDS
-
-__all__ = ["ENV_HOOK", "FALSE_WORDS", "TRUE_WORDS"]
+from primus_lens_hook import ENV_HOOK as ENV_HOOK
+from primus_lens_hook import FALSE_WORDS as FALSE_WORDS
+from primus_lens_hook import TRUE_WORDS as TRUE_WORDS
 
 # Environment of the hook.
 ENV_PREFIX = "PRIMUS_LENS_WANDB_"

@@ -123,6 +123,20 @@ def test_wandb_imported_and_run_begun_before_the_hook(train):
     assert done.data == [{"late": 1}, {"late": 2}]
 
 
+def test_a_child_that_does_not_log_does_not_hold_the_file(train):
+    done = train("""
+        import os, wandb
+        wandb.init(project="p")
+        wandb.log({"i": 1})
+        child = os.fork()
+        if not child:
+            held = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+            os._exit(any("wandb_metrics" in path for path in held))
+        print(os.waitpid(child, 0)[1])
+    """)
+    assert done.stdout == "0\n"
+
+
 def test_threads_that_log_first_share_one_file(train):
     done = train("""
         import threading, wandb
