@@ -49,15 +49,17 @@ class Recorder:
         try:
             if type(data) is not dict and not isinstance(data, Mapping):
                 return data
-            members = encode(data)
+            row = dict(data)  # at once: another thread may go on changing the caller's
+            members = encode(row)
             if members is None or getattr(run, "_is_finished", False) is True:
                 return data
             if self._output_path is not None:
                 journal = self._journal or self._open_journal(self._output_path)
                 journal.record(run, members, step)
-            if not self._mark_rows or not data:  # an empty row commits; it stays empty
+            if not self._mark_rows or not row:  # an empty row commits; it stays empty
                 return data
-            return {**data, contract.ROW_MARK: True}
+            row[contract.ROW_MARK] = True
+            return row
         except Exception as error:
             self._give_up(error)
             return data

@@ -137,6 +137,34 @@ def test_a_child_that_does_not_log_does_not_hold_the_file(train):
     assert done.stdout == "0\n"
 
 
+def test_a_row_that_another_thread_goes_on_changing(train):
+    done = train("""
+        import threading, wandb
+        wandb.init(project="p")
+        row, done = {}, threading.Event()
+        def change():
+            i = 0
+            while not done.is_set():
+                i += 1
+                row[f"k{i % 50}"] = i
+                row.pop(f"k{(i * 7) % 50}", None)
+        changing = threading.Thread(target=change)
+        changing.start()
+        returned = 0
+        for i in range(1000):
+            try:
+                wandb.log(row)
+                returned += 1
+            except RuntimeError:  # wandb's own
+                pass
+        done.set()
+        changing.join()
+        print(returned)
+    """)
+    assert done.complaints == []
+    assert len(done.lines) >= int(done.stdout)
+
+
 def test_threads_that_log_first_share_one_file(train):
     done = train("""
         import threading, wandb
