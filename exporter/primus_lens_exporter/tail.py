@@ -16,7 +16,7 @@ import stat
 
 from primus_lens_exporter.refusals import NotRegular
 
-CHUNK = 256 * 1024  # most bytes of lines handled without a pause
+CHUNK = 64 * 1024  # most bytes of lines handled without a pause
 HEAD = 64  # first bytes that tell a file from another one written in its place
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
