@@ -135,8 +135,8 @@ class RankFiles:
             if event is None:
                 continue
             self._quiet_polls = 0
+            file.finished = False
             if event != GROWN:
-                file.finished = False
                 self._telemetry.file_events.labels(event).inc()
 
     def _list_if_changed(self) -> None:
@@ -155,7 +155,10 @@ class RankFiles:
         self._quiet_polls = 0
         listed: dict[FileId, Followed] = {}
         for status, entry in sorted(_stat(entries), key=_age):
-            file = self._files.pop((status.st_dev, status.st_ino), None) or self._open(entry)
+            file_id = (status.st_dev, status.st_ino)
+            if file_id in listed:  # a hard link: the same lines under another name
+                continue
+            file = self._files.pop(file_id, None) or self._open(entry)
             if file is not None:
                 rotated = _number(entry) is not None
                 file.state = State.ROTATED if rotated else State.LIVE

@@ -92,6 +92,19 @@ def test_hostile_things_in_the_files_place(exporter, rank):
     exporter.refused("not_regular", 2)  # once for each file, not once for each look
 
 
+def test_a_second_name_of_a_file_is_not_read_again(exporter, rank, current):
+    append(current, record(loss=1) * 3)
+    for name in "123":
+        os.link(current, rank / f"wandb_metrics.{name}.jsonl")
+    exporter.wait(RECORDS, 3)
+    append(current, record(loss=2))
+    exporter.wait(LOSS, 2)
+    append(rank / "wandb_metrics.p1.jsonl", record(loss=3))
+    exporter.wait(LOSS, 3)
+    exporter.wait(RECORDS, 5)
+    exporter.events("opened", 2)
+
+
 def test_linked_directories_are_not_entered(exporter, tmp_path, rank):
     (tmp_path / "elsewhere" / "rank_0").mkdir(parents=True)
     append(tmp_path / "elsewhere" / "rank_0" / "wandb_metrics.jsonl", record(secret=1))
