@@ -34,11 +34,14 @@ def encode(data: Mapping[Any, Any]) -> Optional[str]:
     Returns None when a key is not a string: wandb refuses the call with its own error.
     """
     values = tuple(data.values())
-    # Almost every row is numbers under keys that have been seen, all finite: `x - x` is 0
-    # for those and NaN for the others, and a sum shows a single one among many.
+    # Almost every row is numbers under keys that have been seen, all finite: a sum that is
+    # not large says so for all of them at once.
     if _NUMBERS.issuperset(map(type, values)):
-        total = sum(values)
-        if -LARGE < total < LARGE:
+        try:
+            total = sum(map(abs, values))
+        except OverflowError:  # an int of 400 digits beside a float
+            return _encode_each(data)
+        if total < LARGE:  # False for NaN
             template = _templates.get(tuple(data)) or _template(data)
             return template and template % values
     return _encode_each(data)

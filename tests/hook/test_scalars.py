@@ -55,6 +55,20 @@ def test_values(value, json_value):
     assert encoded({"k": value}) == {"k": json_value}
 
 
+def test_huge_ints_that_add_up_to_nothing():
+    got = encoded({"a": 10**5000, "b": -(10**5000)})
+    assert got == {"a": {"_type": "int"}, "b": {"_type": "int"}}
+
+
+def test_a_huge_int_beside_a_float():
+    assert encoded({"a": 10**400, "b": 0.5}) == {"a": {"_type": "int"}, "b": 0.5}
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers().map(lambda n: n**99) | st.floats()))
+def test_rows_of_any_numbers(data):
+    assert encoded(data).keys() == data.keys()
+
+
 def test_nested_keys_are_joined_with_dots():
     assert encoded({"a": {"b": {"c": 1}, 2: 3}, "d": {}}) == {"a.b.c": 1, "a.2": 3}
 
