@@ -18,7 +18,7 @@ from primus_lens_exporter.telemetry import Telemetry
 POLL_SECONDS = 0.25  # between looks at the end of each file
 SCAN_SECONDS = 1.0  # between looks for new files and directories
 QUIET_SCANS = 4  # a rank that says nothing is looked at in each fourth scan
-SLICE_SECONDS = 0.005  # the longest that a scrape waits for us
+SLICE_SECONDS = 0.002  # the longest that a scrape waits for us
 
 log = logging.getLogger(__name__)
 
