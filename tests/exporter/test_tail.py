@@ -95,14 +95,13 @@ def test_renamed_and_deleted_is_read_to_its_end(path, append, tmp_path):
     assert tail.rest() == b""
 
 
-def test_a_hole_of_50_gigabytes_is_passed_in_no_time(path, append):
+def test_a_hole_of_50_gigabytes_is_passed_in_a_few_reads(path, append):
     append(b"one\n")
     os.truncate(path, 50 << 30)
     append(b"two\n")
-    started = time.process_time()
-    text = everything(Tail(str(path), LIMIT))
+    tail = Tail(str(path), LIMIT)
+    text = b"".join(tail.read() or b"" for _ in range(10))
     assert text.replace(b"\0", b"") == b"one\ntwo\n"
-    assert time.process_time() - started < 1  # reading it would take a minute
 
 
 def test_hostile_things_in_the_files_place(tmp_path):
