@@ -33,7 +33,8 @@ class Recorder:
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._journal: Optional[Journal] = None
-        self._opening = threading.Lock()
+        # Re-entrant: a signal handler that logs may interrupt the first call in here.
+        self._opening = threading.RLock()
         self._broken = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -94,14 +95,17 @@ class Recorder:
             return self._journal
 
     def _after_fork(self) -> None:
-        self._opening = threading.Lock()  # another thread of the parent may have held it
+        self._opening = threading.RLock()  # another thread of the parent may have held it
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.writer.abandon()
 
     def _give_up(self, error: Exception) -> None:
         self._broken = True
-        reason = "%s: %s" % (type(error).__name__, error)
+        try:
+            reason = "%s: %s" % (type(error).__name__, error)
+        except Exception:  # it may come from a user's object, and not even print
+            reason = type(error).__name__
         complaints.once("fault", "switched off after a fault of its own (%s)" % reason)
         self.report(outcome.FAILED, reason)
 

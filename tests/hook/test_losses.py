@@ -165,6 +165,28 @@ def test_a_row_that_another_thread_goes_on_changing(train):
     assert len(done.lines) >= int(done.stdout)
 
 
+def test_a_signal_handler_that_logs_within_the_first_call(train):
+    done = train(
+        """
+        import signal, wandb
+        from primus_lens_hook import identity
+        run = wandb.init(project="p")
+        signal.signal(signal.SIGUSR1, lambda *_: run.log({"handler": 1}))
+        read = identity.read
+        def interrupted(environ):       # the signal comes while the files are being opened
+            identity.read = read
+            signal.raise_signal(signal.SIGUSR1)
+            return read(environ)
+        identity.read = interrupted
+        run.log({"i": 1})
+        run.finish()
+    """,
+        timeout=60,
+    )
+    assert done.complaints == []
+    assert sorted(str(row) for row in done.data) == ["{'handler': 1}", "{'i': 1}"]
+
+
 def test_threads_that_log_first_share_one_file(train):
     done = train("""
         import threading, wandb

@@ -156,6 +156,33 @@ def test_a_fault_of_ours_ends_the_hook_and_nothing_else(train):
     assert "TypeError" in done.outcome["reason"]
 
 
+def test_an_error_that_cannot_be_printed(train):
+    done = train("""
+        import collections.abc, wandb
+        class Unprintable(Exception):
+            def __str__(self): raise RuntimeError("no")
+        class Row(collections.abc.Mapping):
+            def __len__(self): return 1
+            def __iter__(self): raise Unprintable
+            def __getitem__(self, key): return 1
+        wandb.init(project="p")
+        try:
+            wandb.log(Row())
+        except Exception as error:
+            print(type(error).__name__)
+        wandb.log({"i": 1})
+        print("trained")
+    """)
+    assert done.status == 0
+    assert done.stdout.endswith("trained\n")
+    assert done.outcome["reason"] == "Unprintable"
+
+
+def test_a_path_that_is_none(train, tmp_path):
+    done = train(TRAIN, env={"PRIMUS_LENS_WANDB_OUTPUT_PATH": "x" * 5000})
+    assert len(trained(done)) == 1
+
+
 @pytest.mark.parametrize(
     "package",
     [
