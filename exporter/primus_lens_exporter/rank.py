@@ -128,6 +128,7 @@ class RankFiles:
             file.tail.close()
         self._files.clear()
         self._store.release(self)
+        self._refusals.forget(self._listing.path)
 
     def _notice_rewrites(self) -> None:
         for file in self._files.values():
@@ -185,7 +186,7 @@ class RankFiles:
                 return file.tail.rest() or None
             return chunk
         except OSError as error:
-            self._refusals.note(f"{self._listing.path} (inode {file.tail.id[1]})", error)
+            self._refusals.note(f"{self._listing.path}/(inode {file.tail.id[1]})", error)
             return None
 
     def _take(self, chunk: bytes, tail: Tail) -> None:

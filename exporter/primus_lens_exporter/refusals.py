@@ -37,6 +37,11 @@ class Refusals:
         """The path could be read: its next refusal is a new one."""
         self._reasons.pop(path, None)
 
+    def forget(self, directory: str) -> None:
+        """The directory is followed no more: nor is what was refused in it remembered."""
+        for path in [path for path in self._reasons if path.startswith(directory + "/")]:
+            del self._reasons[path]
+
 
 def _reason(error: OSError) -> str:
     if isinstance(error, NotRegular) or error.errno == errno.ENXIO:  # ENXIO: a socket

@@ -66,6 +66,7 @@ class Numbered:
             self._refusals.note(self._listing.path, error)
             self._known = {}
             return self._known
+        self._refusals.lift(self._listing.path)
         if entries is not None:
             matches = ((entry, self._pattern.fullmatch(entry.name)) for entry in entries)
             self._known = {

@@ -28,49 +28,29 @@ class Telemetry:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, help: str, *labels: str) -> Counter:
+            return Counter(PREFIX + name, help, labels, registry=registry)
+
+        def gauge(name: str, help: str, *labels: str) -> Gauge:
+            return Gauge(PREFIX + name, help, labels, registry=registry)
+
         ProcessCollector(registry=registry)
-        self.lines = Counter(
-            PREFIX + "lines_total",
-            "Lines read, by result.",
-            ["result"],
-            registry=registry,
-        )
-        self.bytes = Counter(PREFIX + "read_bytes_total", "Bytes read.", registry=registry)
-        self.file_events = Counter(
-            PREFIX + "file_events_total",
-            "What happened to files.",
-            ["event"],
-            registry=registry,
-        )
-        self.refused = Counter(
-            PREFIX + "refused_files_total",
+        self.lines = counter("lines_total", "Lines read, by result.", "result")
+        self.bytes = counter("read_bytes_total", "Bytes read.")
+        self.file_events = counter("file_events_total", "What happened to files.", "event")
+        self.refused = counter(
+            "refused_files_total",
             "Files that could not be read, by reason, once for each file.",
-            ["reason"],
-            registry=registry,
+            "reason",
         )
-        self.faults = Counter(
-            PREFIX + "faults_total",
-            "Errors in the exporter itself; see its log.",
-            registry=registry,
-        )
-        self.files = Gauge(PREFIX + "files", "Files being followed.", registry=registry)
-        self.directories = Gauge(
-            PREFIX + "rank_directories",
-            "Rank directories being followed.",
-            registry=registry,
-        )
-        self.series = Gauge(PREFIX + "series", "Series on the page.", registry=registry)
-        self.scan_seconds = Gauge(
-            PREFIX + "scan_duration_seconds",
-            "Duration of the newest scan.",
-            registry=registry,
-        )
-        self.scan_timestamp = Gauge(
-            PREFIX + "last_scan_timestamp_seconds",
-            "End of the newest scan.",
-            registry=registry,
-        )
-        build = Gauge(PREFIX + "build_info", "Always 1.", ["version", "python"], registry=registry)
+        self.faults = counter("faults_total", "Errors in the exporter itself; see its log.")
+        self.files = gauge("files", "Files being followed.")
+        self.directories = gauge("rank_directories", "Rank directories being followed.")
+        self.series = gauge("series", "Series on the page.")
+        self.scan_seconds = gauge("scan_duration_seconds", "Duration of the newest scan.")
+        self.scan_timestamp = gauge("last_scan_timestamp_seconds", "End of the newest scan.")
+        build = gauge("build_info", "Always 1.", "version", "python")
         build.labels(__version__, platform.python_version()).set(1)
         self._start_from_zero()
 
