@@ -8,13 +8,12 @@ must never complain, since the first record will say what is wrong with the dire
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 import time
 
-from primus_lens_hook import __version__, contract
+from primus_lens_hook import __version__, contract, jsonfile
 
 PATCHED = "patched"
 DECLINED = "declined"
@@ -32,12 +31,8 @@ def report(directory: str, outcome: str, reason: str) -> None:
         "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
         "python": platform.python_version(),
     }
-    path = os.path.join(directory, contract.OUTCOME_FILE)
-    temporary = "%s.%d" % (path, os.getpid())
     try:
         os.makedirs(directory, exist_ok=True)
-        with open(temporary, "w") as file:
-            json.dump(record, file)
-        os.replace(temporary, path)
-    except OSError:
+        jsonfile.replace(os.path.join(directory, contract.OUTCOME_FILE), record)
+    except Exception:  # a path of the config file may be none at all (ValueError)
         return

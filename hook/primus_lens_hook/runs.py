@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any, Dict, Optional
 
-from primus_lens_hook import __version__, complaints, contract
+from primus_lens_hook import __version__, complaints, contract, jsonfile
 from primus_lens_hook.identity import Identity
 
 KEPT = 100  # runs per file; a sweep goes through thousands in one process
@@ -66,11 +66,8 @@ class Runs:
         self._save()
 
     def _save(self) -> None:
-        temporary = "%s.%d" % (self._path, os.getpid())
         try:
-            with open(temporary, "w") as file:
-                json.dump(self._runs, file)
-            os.replace(temporary, self._path)
+            jsonfile.replace(self._path, self._runs)
         except OSError as error:
             complaints.once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
 
