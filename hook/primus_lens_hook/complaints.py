@@ -20,3 +20,11 @@ def once(kind: str, text: str) -> None:
         sys.stderr.write("primus-lens: %s\n" % text)
     except Exception:
         return
+
+
+def describe(error: BaseException) -> str:
+    """An exception in a few words; it may come from a user's object, and not even print."""
+    try:
+        return "%s: %s" % (type(error).__name__, error)
+    except Exception:
+        return type(error).__name__

@@ -15,6 +15,8 @@ ENV_OUTPUT_PATH = ENV_PREFIX + "OUTPUT_PATH"
 ENV_SAVE_LOCAL = ENV_PREFIX + "SAVE_LOCAL"
 ENV_MARK_ROWS = ENV_PREFIX + "MARK_ROWS"
 ENV_MAX_BYTES = ENV_PREFIX + "MAX_BYTES"
+ENV_STEP_FIX = "WANDB_STEP_FIX_ENABLED"
+ENV_DUPLICATES = "WANDB_STEP_FIX_DUPLICATES"
 
 # `KEY=value` lines beside the installed package, for processes that lose the variables.
 CONFIG_FILE = "primus_lens_hook.env"

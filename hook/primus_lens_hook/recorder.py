@@ -8,28 +8,35 @@ to wandb untouched, says one line, and is written to the outcome record.
 from __future__ import annotations
 
 import json
-import operator
 import os
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook import complaints, contract, identity, outcome
+from primus_lens_hook.counter import as_integer
 from primus_lens_hook.runs import Runs
 from primus_lens_hook.scalars import encode
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.writer import Writer
 
+PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
 TAIL = '"%s":true},"run":%s}\n'
+
+CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters of a run
 
 
 class Recorder:
     """The process's recorder; wandb's patched methods call it from any thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._mark_rows = settings.mark_rows
+    def __init__(
+        self,
+        settings: Settings,
+        step_fix_counts: CountsOf = lambda _run: None,  # of a hook without step fix
+    ) -> None:
+        self._step_fix_counts = step_fix_counts
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._journal: Optional[Journal] = None
@@ -39,31 +46,37 @@ class Recorder:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
-    def observe(self, run: Any, data: Any, step: Any) -> Any:
-        """Record one log call and return the row to hand to wandb. Never raises.
+    def snapshot(self, data: Any) -> Optional[Dict[str, Any]]:
+        """The row as it is now: another thread may go on changing the caller's dict.
 
-        `step` is what the caller named, or wandb's own counter, or None when neither is
-        known. Data that wandb will refuse comes back as it is, for wandb to refuse.
+        None for data that wandb will refuse, for wandb to refuse. Never raises.
         """
-        if self._broken:
-            return data
         try:
             if type(data) is not dict and not isinstance(data, Mapping):
-                return data
-            row = dict(data)  # at once: another thread may go on changing the caller's
-            members = encode(row)
-            if members is None or getattr(run, "_is_finished", False) is True:
-                return data
-            if self._output_path is not None:
-                journal = self._journal or self._open_journal(self._output_path)
-                journal.record(run, members, step)
-            if not self._mark_rows or not row:  # an empty row commits; it stays empty
-                return data
-            row[contract.ROW_MARK] = True
+                return None
+            row = dict(data)
+            for key in row:
+                if type(key) is not str and not isinstance(key, str):
+                    return None
             return row
         except Exception as error:
             self._give_up(error)
-            return data
+            return None
+
+    def record(self, run: Any, row: Dict[str, Any], step: Any) -> None:
+        """Write one log call's line. Never raises.
+
+        `step` is the one that the caller meant, or wandb's own counter, or None when
+        neither is known.
+        """
+        if self._broken or self._output_path is None:
+            return
+        try:
+            if getattr(run, "_is_finished", False) is not True:
+                journal = self._journal or self._open_journal(self._output_path)
+                journal.record(run, encode(row), step)
+        except Exception as error:
+            self._give_up(error)
 
     def finished(self, run: Any) -> None:
         """Note that wandb has finished a run. Never raises."""
@@ -91,7 +104,7 @@ class Recorder:
             if self._journal is None:
                 who = identity.read(os.environ)
                 writer = Writer(rank_directory(output_path, who), self._max_bytes)
-                self._journal = Journal(writer, who)
+                self._journal = Journal(writer, who, self._step_fix_counts)
             return self._journal
 
     def _after_fork(self) -> None:
@@ -102,10 +115,7 @@ class Recorder:
 
     def _give_up(self, error: Exception) -> None:
         self._broken = True
-        try:
-            reason = "%s: %s" % (type(error).__name__, error)
-        except Exception:  # it may come from a user's object, and not even print
-            reason = type(error).__name__
+        reason = complaints.describe(error)
         complaints.once("fault", "switched off after a fault of its own (%s)" % reason)
         self.report(outcome.FAILED, reason)
 
@@ -113,8 +123,10 @@ class Recorder:
 class Journal:
     """What one process writes into its rank directory: the lines and the runs."""
 
-    def __init__(self, writer: Writer, who: identity.Identity) -> None:
+    def __init__(self, writer: Writer, who: identity.Identity, step_fix_counts: CountsOf) -> None:
         self.writer = writer
+        self._step_fix_counts = step_fix_counts
+        self._progress_due = time.time() + PROGRESS  # Unix seconds
         self.unfinished: Dict[str, Any] = {}
         self._identity = who
         self._runs: Optional[Runs] = None
@@ -136,10 +148,13 @@ class Journal:
             step = "null"
         if members:
             members += ","
-        line = f'{{"timestamp":{time.time()!r},"step":{step},"data":{{{members}{newest[2]}'
+        now = time.time()
+        line = f'{{"timestamp":{now!r},"step":{step},"data":{{{members}{newest[2]}'
         written = self.writer.write(line.encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
+        if now > self._progress_due:
+            self._note_progress(now)
 
     def finish(self, run: Any) -> None:
         """Note the end of a run that has logged in this process."""
@@ -147,7 +162,8 @@ class Journal:
             self._newest = (None, "", "")
             run_id = id_of(run)
             if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
-                self._runs.finish(run_id, run, exit_code(run), self.writer.lost)
+                counts = self._step_fix_counts(run)
+                self._runs.finish(run_id, run, exit_code(run), self.writer.lost, counts)
 
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line: only then is it known which files are this process's.
@@ -158,6 +174,13 @@ class Journal:
             if self._runs is None:
                 self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
             self._runs.begin(run_id, run)
+
+    def _note_progress(self, now: float) -> None:
+        with self._lock:
+            self._progress_due = now + PROGRESS
+            if self._runs is not None:
+                counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
+                self._runs.progress(counts, self.writer.lost)
 
 
 def rank_directory(output_path: str, who: identity.Identity) -> str:
@@ -177,20 +200,6 @@ def id_of(run: Any) -> str:
             return run_id
     run_id = getattr(run, "id", None)
     return run_id if type(run_id) is str else ""
-
-
-def current_step(run: Any) -> Any:
-    """Wandb's own counter of the open row: `_step` up to 0.2x, `_local_step` since."""
-    step = getattr(run, "_local_step", None)
-    return getattr(run, "_step", None) if step is None else step
-
-
-def as_integer(step: Any) -> Optional[int]:
-    """A step as wandb will read it; None when there is none, or none to be read."""
-    try:
-        return operator.index(step)
-    except TypeError:
-        return int(step) if isinstance(step, float) and step == step // 1 else None
 
 
 def exit_code(run: Any) -> Optional[int]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`wandb_runs.json`: which runs a process logged to, and how they began and ended.
 
-Replaced atomically when a run is first seen, when it finishes, and at exit. A failure
+Replaced atomically when a run is first seen, every few seconds while it logs, and when it
+finishes or the process ends. A failure
 to write it is nobody's concern but one line on stderr: the records matter more.
 """
 
@@ -13,6 +14,7 @@ import platform
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Dict, Optional
 
 from primus_lens_hook import __version__, complaints, contract, jsonfile
@@ -40,6 +42,7 @@ class Runs:
             "finish": None,
             "exit_code": None,
             "lines_lost": 0,
+            "step_fix": None,
             "global_rank": self._identity.global_rank,
             "world_size": self._identity.world_size,
             "host": socket.gethostname(),
@@ -52,7 +55,21 @@ class Runs:
             del self._runs[oldest]
         self._save()
 
-    def finish(self, run_id: str, run: Any, exit_code: Optional[int], lines_lost: int) -> None:
+    def progress(self, step_fix: Mapping[str, Optional[Dict[str, int]]], lines_lost: int) -> None:
+        """Note how far runs have come: the step fix's counters by run id, the lines lost."""
+        for run_id, counts in step_fix.items():
+            if run_id in self._runs:
+                self._runs[run_id].update(step_fix=counts, lines_lost=lines_lost)
+        self._save()
+
+    def finish(
+        self,
+        run_id: str,
+        run: Any,
+        exit_code: Optional[int],
+        lines_lost: int,
+        step_fix: Optional[Dict[str, int]],
+    ) -> None:
         """Note the end of a run that `begin` was called for."""
         entry = self._runs.get(run_id)
         if entry is None or entry["finish"] is not None:
@@ -62,6 +79,7 @@ class Runs:
             finish=time.time(),
             exit_code=exit_code,
             lines_lost=lines_lost,
+            step_fix=step_fix,
         )
         self._save()
 

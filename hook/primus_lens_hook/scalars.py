@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Tuple
 
 from primus_lens_hook import contract
 
@@ -28,11 +28,8 @@ _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 _templates: Dict[Tuple[Any, ...], str] = {}  # ("loss", "lr") -> '"loss":%r,"lr":%r'
 
 
-def encode(data: Mapping[Any, Any]) -> Optional[str]:
-    """The members of a flat JSON object, `"loss":0.5,"n.a":1`, for one log call's data.
-
-    Returns None when a key is not a string: wandb refuses the call with its own error.
-    """
+def encode(data: Mapping[str, Any]) -> str:
+    """The members of a flat JSON object, `"loss":0.5,"n.a":1`, for one log call's data."""
     values = tuple(data.values())
     # Almost every row is numbers under keys that have been seen, all finite: a sum that is
     # not large says so for all of them at once.
@@ -42,14 +39,11 @@ def encode(data: Mapping[Any, Any]) -> Optional[str]:
         except OverflowError:  # an int of 400 digits beside a float
             return _encode_each(data)
         if total < LARGE:  # False for NaN
-            template = _templates.get(tuple(data)) or _template(data)
-            return template and template % values
+            return (_templates.get(tuple(data)) or _template(data)) % values
     return _encode_each(data)
 
 
-def _template(data: Mapping[Any, Any]) -> Optional[str]:
-    if not all(isinstance(key, str) for key in data):
-        return None
+def _template(data: Mapping[str, Any]) -> str:
     if len(_templates) >= KEPT_TEMPLATES:
         _templates.clear()
     template = ",".join(json.dumps(key).replace("%", "%%") + ":%r" for key in data)
@@ -57,11 +51,9 @@ def _template(data: Mapping[Any, Any]) -> Optional[str]:
     return template
 
 
-def _encode_each(data: Mapping[Any, Any]) -> Optional[str]:
+def _encode_each(data: Mapping[str, Any]) -> str:
     flat: Dict[str, Any] = {}
     for key, value in data.items():
-        if not isinstance(key, str):
-            return None
         _flatten(flat, key, value, 0)
     return _json(flat)[1:-1]
 
@@ -88,18 +80,24 @@ def plain(value: Any) -> Any:
         return int(value) if -LARGE < value < LARGE else _type_only(value)
     if isinstance(value, float):
         return _finite(float(value))
-    if _is_scalar_array(value):
-        number = value.item()  # numpy, torch, JAX; brings a GPU value to the host as wandb does
-        if isinstance(number, (bool, int, float, str)):
-            return plain(number)
+    number = unwrap(value)
+    if number is not value:
+        return plain(number)
     return _type_only(value)
 
 
-def _is_scalar_array(value: Any) -> bool:
-    """Arrays of one element count as their element, as in wandb's own conversion."""
+def unwrap(value: Any) -> Any:
+    """The number in an array of one element (numpy, torch, JAX); other values as they are.
+
+    Such arrays count as their element in wandb's own conversion too, which also brings a
+    GPU's value to the host.
+    """
     if not hasattr(value, "item") or not hasattr(value, "shape"):
-        return False
-    return all(length == 1 for length in value.shape)
+        return value
+    if any(length != 1 for length in value.shape):
+        return value
+    number = value.item()
+    return number if isinstance(number, (int, float, str)) else value
 
 
 def _finite(number: float) -> Any:

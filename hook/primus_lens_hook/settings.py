@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the user asked for: the `PRIMUS_LENS_WANDB_*` variables, or the config file.
+"""What the user asked for: the variables that `contract` names, or the config file.
 
 Read once, when wandb is imported. A value that makes no sense means the default and
 one line of complaint; it must never stop the training.
@@ -31,18 +31,30 @@ class Settings(NamedTuple):
     max_bytes: int = 64 * 1024 * 1024
     """Most bytes of JSONL kept per rank; the oldest segment goes first."""
 
+    step_fix: bool = True
+    """Whether rows that wandb would drop for their step reach W&B all the same."""
+
+    keep_duplicates: bool = False
+    """Whether a key that is logged twice for one step keeps both values."""
+
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read the settings; the environment wins over the config file."""
     merged = {**_config_file(), **environ}
     defaults = Settings()
     path = merged.get(contract.ENV_OUTPUT_PATH, "").strip()
+    # Read while switched off: `wandb_step_fix.patch_wandb_log` asks for the step fix alone.
+    on = merged.get(contract.ENV_HOOK, "").strip().lower() not in contract.FALSE_WORDS
     return Settings(
         # Absolute now: training scripts change their directory.
         output_path=os.path.abspath(os.path.expanduser(path)) if path else None,
-        save_local=_parse(merged, contract.ENV_SAVE_LOCAL, _boolean, defaults.save_local),
-        mark_rows=_parse(merged, contract.ENV_MARK_ROWS, _boolean, defaults.mark_rows),
+        save_local=on and _parse(merged, contract.ENV_SAVE_LOCAL, _boolean, defaults.save_local),
+        mark_rows=on and _parse(merged, contract.ENV_MARK_ROWS, _boolean, defaults.mark_rows),
         max_bytes=_parse(merged, contract.ENV_MAX_BYTES, _bytes, defaults.max_bytes),
+        step_fix=_parse(merged, contract.ENV_STEP_FIX, _boolean, defaults.step_fix),
+        keep_duplicates=_parse(
+            merged, contract.ENV_DUPLICATES, _keep_or_last, defaults.keep_duplicates
+        ),
     )
 
 
@@ -68,6 +80,12 @@ def _boolean(text: str) -> bool:
     if text.lower() in contract.FALSE_WORDS:
         return False
     raise ValueError("expected true or false")
+
+
+def _keep_or_last(text: str) -> bool:
+    if text.lower() not in ("keep", "last"):
+        raise ValueError("expected last or keep")
+    return text.lower() == "keep"
 
 
 def _bytes(text: str) -> int:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""wandb's step: the counter that it keeps for each run, and how it reads a caller's step."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Optional
+
+
+def current_step(run: Any) -> Any:
+    """Wandb's own counter of the run's open row, or None for a run that has none.
+
+    It is `_local_step` since 0.2x, `_step` before, `history._step` up to 0.12.
+    """
+    for owner, name in ((run, "_local_step"), (run, "_step")):
+        step = getattr(owner, name, None)
+        if step is not None:
+            return step
+    return getattr(getattr(run, "history", None), "_step", None)
+
+
+def commits(step: Any, commit: Any) -> bool:
+    """Whether such a call ends the open row, by wandb's rule."""
+    return bool(commit) or (step is None and commit is None)
+
+
+def as_integer(step: Any) -> Optional[int]:
+    """A step as wandb will read it; None when there is none, or none to be read."""
+    try:
+        return operator.index(step)
+    except TypeError:
+        return int(step) if isinstance(step, float) and step == step // 1 else None

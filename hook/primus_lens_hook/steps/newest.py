@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest value of each key by logical step: what a run's summary has to show.
+
+wandb's summary is the value of the row it got last. A late row would put an old value
+there; this remembers what to put back. It keeps numbers and short texts, never a tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Dict, Tuple
+
+from primus_lens_hook.scalars import unwrap
+
+MAX_KEYS = 10_000  # a training that makes up keys for each row must not fill the memory
+LONGEST_TEXT = 4096  # characters
+
+_NUMBERS = (float, int, bool)
+
+
+class Newest:
+    """Values of one run."""
+
+    def __init__(self) -> None:
+        self._newest: Dict[str, Tuple[int, Any]] = {}
+
+    def note(self, values: Mapping[str, Any], logical: int) -> None:
+        """Remember the values of a row that was logged for this step."""
+        newest = self._newest
+        for key, value in values.items():
+            small = value if type(value) in _NUMBERS else unwrap(value)
+            known = newest.get(key)
+            if not _is_small(small):
+                newest.pop(key, None)
+            elif known is None:
+                if len(newest) < MAX_KEYS:
+                    newest[key] = (logical, small)
+            elif known[0] <= logical:
+                newest[key] = (logical, small)
+
+    def written(self, values: Mapping[str, Any]) -> None:
+        """Remember what the user has put into the summary: it is newer than any row so far."""
+        for key in values.keys() & self._newest.keys():
+            logical, _ = self._newest.pop(key)
+            if _is_small(values[key]):
+                self._newest[key] = (logical, values[key])
+
+    def hidden_by(self, values: Mapping[str, Any], logical: int, sent: int) -> Dict[str, Any]:
+        """What a row of this step would hide in the summary.
+
+        Those are the values of newer steps, up to `sent`, the newest that wandb has.
+        """
+        hidden = {}
+        for key in values:
+            known = self._newest.get(key)
+            if known is not None and logical < known[0] <= sent:
+                hidden[key] = known[1]
+        return hidden
+
+
+def _is_small(value: Any) -> bool:
+    if type(value) in _NUMBERS or value is None:
+        return True
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
+    return isinstance(value, (int, float))

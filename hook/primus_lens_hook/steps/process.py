@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all runs of a process share: the switch, the timer, the exit, the fork.
+
+It must never raise into a log call: where something is wrong here, the call is wandb's.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import mmap
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Dict, Iterator, List, Optional
+
+from primus_lens_hook import complaints
+from primus_lens_hook.steps.counts import Counts
+from primus_lens_hook.steps.limits import Limits
+from primus_lens_hook.steps.native import Methods, NativeRun
+from primus_lens_hook.steps.parcel import Call
+from primus_lens_hook.steps.run import RunSteps
+
+ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
+DEFAULT_PRIORITY = 5
+
+
+class StepFix:
+    """The step fix of this process, for one wandb."""
+
+    def __init__(self, limits: Limits, columns: Mapping[str, Any]) -> None:
+        self._enabled = True
+        self._methods: Optional[Methods] = None
+        self._limits = limits
+        self._columns = columns
+        self._training_step: Optional[int] = None
+        self._runs: List[RunSteps] = []  # not finished
+        self._counts: List[Counts] = []  # of the finished ones too
+        self._lock = threading.RLock()
+        self._timer: Optional[threading.Thread] = None
+        self._calling = threading.local()
+        # One byte that forked children see: whether one of them logs to a run of its parent.
+        self._shared = mmap.mmap(-1, 1)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def adopt(self, methods: Methods) -> None:
+        """Serve the runs of this wandb from now on."""
+        self._methods = methods
+
+    def of(self, run: Any) -> Optional[RunSteps]:
+        """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
+        try:
+            steps = vars(run).get(ATTRIBUTE)
+            if steps is None:
+                steps = self._begin(run)
+            return steps if self._enabled and steps.takes_calls() else None
+        except Exception as fault:
+            self._enabled = False
+            complaints.once("steps", "no step fix: " + complaints.describe(fault))
+            return None
+
+    def log(self, steps: RunSteps, call: Call) -> Any:
+        """Serve one log call; returns and raises what wandb does."""
+        if self._shared[0] and not steps.shared:
+            steps.share()
+        elif steps.shared:
+            self._shared[0] = 1
+        answer = steps.log(call)
+        if steps.sorter is not None and self._timer is None:
+            self._start_timer()
+        return answer
+
+    @contextlib.contextmanager
+    def priority(self, priority: int) -> Iterator[None]:
+        """Give the log calls that this thread makes within another rank than the usual."""
+        self._calling.priority = priority
+        try:
+            yield
+        finally:
+            del self._calling.priority
+
+    def current_priority(self) -> int:
+        """The rank of this thread's calls."""
+        return getattr(self._calling, "priority", DEFAULT_PRIORITY)
+
+    @property
+    def training_step(self) -> Optional[int]:
+        """What the training told."""
+        return self._training_step
+
+    def told(self, step: int) -> None:
+        """Take the training's word for its step."""
+        self._training_step = step
+        for steps in self._runs:
+            steps.told(step)
+
+    def limit(self, limits: Limits) -> None:
+        """Bound what waits, from the next call on."""
+        self._limits = limits
+        for steps in self._runs:
+            steps.limit(limits)
+
+    def enable(self) -> None:
+        """Take calls again."""
+        self._enabled = True
+        for steps in self._runs:
+            steps.resume()
+
+    def disable(self) -> None:
+        """Leave all calls to wandb from now on."""
+        self.flush()
+        self._enabled = False
+
+    def finished(self, run: Any) -> None:
+        """Forget a run that wandb has finished."""
+        steps = vars(run).get(ATTRIBUTE)
+        if steps in self._runs:
+            self._runs.remove(steps)
+
+    def flush(self) -> None:
+        """Send everything that waits. Never raises."""
+        for steps in list(self._runs):
+            steps.flush()
+
+    def exiting(self) -> None:
+        """Send everything that waits, and have nothing wait any more."""
+        self.limit(self._limits._replace(buffer_size=0))
+        self.flush()
+
+    def counts(self) -> Dict[str, int]:
+        """The counters of all runs together."""
+        each = [counts.as_dict() for counts in (Counts(), *self._counts)]
+        return {name: sum(counts[name] for counts in each) for name in each[0]}
+
+    def counts_of(self, run: Any) -> Optional[Dict[str, int]]:
+        """The counters of one run; None while it has not logged."""
+        steps = vars(run).get(ATTRIBUTE)
+        return None if steps is None else steps.counts.as_dict()
+
+    def _begin(self, run: Any) -> RunSteps:
+        with self._lock:  # two threads may log first
+            steps = vars(run).get(ATTRIBUTE)
+            if steps is None:
+                assert self._methods is not None
+                native = NativeRun(run, self._methods, self._columns)
+                steps = RunSteps(native, self._limits, self._training_step)
+                self._runs.append(steps)
+                self._counts.append(steps.counts)
+                vars(run)[ATTRIBUTE] = steps  # not setattr: wandb's Run refuses unknown names
+                # Last registered runs first: before wandb's own, which ends its service.
+                atexit.unregister(self.exiting)
+                atexit.register(self.exiting)
+            return steps  # type: ignore[no-any-return]
+
+    def _start_timer(self) -> None:
+        with self._lock:
+            if self._timer is None:
+                name = "primus-lens-step-fix"
+                self._timer = threading.Thread(target=self._flush_overdue, name=name, daemon=True)
+                self._timer.start()
+
+    def _flush_overdue(self) -> None:
+        while True:
+            now = time.monotonic()
+            due = [steps.flush_overdue(now) for steps in list(self._runs)]
+            waiting = [each for each in due if each is not None]
+            longest = self._limits.flush_interval
+            time.sleep(max(0.01, min(waiting, default=now + longest) - time.monotonic()))
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self._timer = None
+        for steps in self._runs:
+            steps.after_fork()
