@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings whose components disagree about the step, and what of them wandb has in the end.
+
+Each is a script that calls `log(data, step, commit)`, which is `wandb.log` and a note of
+what was sent. No two values are the same, so that each can be found again.
+"""
+
+import json
+import textwrap
+from collections import Counter
+
+STEPS = 60
+
+PRELUDE = """
+    import itertools, json, threading, time, wandb
+    STEPS = %d
+    run = wandb.init(project="p")
+    values, sent = itertools.count(), []
+    def log(keys, step=None, commit=None):
+        data = {key: next(values) for key in keys.split()}
+        sent.append([data, step])
+        wandb.log(data, step=step, commit=commit)
+""" % (STEPS)
+
+CODA = """
+    wandb.finish()
+    with open("sent.json", "w") as file:
+        json.dump(sent, file)
+"""
+
+PATTERNS = {
+    "callback one step late": """
+        for i in range(STEPS):
+            log("loss lr", i)
+            if i:
+                log("callback", i - 1)
+    """,
+    "callback late at every tenth": """
+        for i in range(STEPS):
+            log("loss lr", i)
+            if i % 10 == 1:
+                log("callback accuracy grad", i - 1)
+    """,
+    "evaluation in a thread": """
+        def evaluate(step):
+            time.sleep(0.02)
+            log("eval/loss eval/accuracy", step)
+        threads = []
+        for i in range(STEPS):
+            log("loss", i)
+            if i % 3 == 0:
+                threads.append(threading.Thread(target=evaluate, args=(i,)))
+                threads[-1].start()
+            time.sleep(0.005)
+        [thread.join() for thread in threads]
+    """,
+    "no step mixed with steps": """
+        for i in range(STEPS):
+            log("rollout/reward")
+            log("loss", i)
+            log("rollout/length")
+    """,
+    "two counters": """
+        for i in range(STEPS):
+            log("samples/loss", i * 16)
+            log("update/loss update/lr", i)
+    """,
+    "rewind to a checkpoint": """
+        for i in [*range(STEPS), *range(STEPS // 2, STEPS + 10)]:
+            log("loss lr", i)
+    """,
+    "six threads": """
+        def work(who):
+            for i in range(STEPS // 2):
+                log("worker/%d" % who, i)
+                time.sleep(0.001)
+        threads = [threading.Thread(target=work, args=(who,)) for who in range(6)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    """,
+    "transformers and steps of one's own": """
+        wandb.define_metric("train/global_step")
+        wandb.define_metric("*", step_metric="train/global_step", step_sync=True)
+        for i in range(STEPS):
+            log("mine", i)
+            if i % 5 == 0:
+                data = {"train/loss": next(values), "train/global_step": i}
+                sent.append([data, None])
+                wandb.log(data)
+                log("also_mine", i)
+    """,
+}
+
+FOUR_TIMES = """
+    for i in range(STEPS // 4):
+        for _ in range(4):
+            log("loss", i)
+"""
+
+
+def script(pattern):
+    """The training as one script."""
+    return "".join(map(textwrap.dedent, (PRELUDE, pattern, CODA)))
+
+
+def sent(training):
+    """What the script logged: (data, step) each."""
+    return json.loads((training.directory / "sent.json").read_text())
+
+
+def lost(training):
+    """The values that no row of W&B has, as a sorted list of (key, value)."""
+    had = Counter(pair for data, _ in sent(training) for pair in data.items())
+    has = Counter((key, value) for row in training.rows for key, value in row.items())
+    return sorted((had - has).elements())
+
+
+def share_lost(training):
+    """How much of what was sent W&B does not have, from 0 to 1."""
+    return len(lost(training)) / sum(len(data) for data, _ in sent(training))
