@@ -11,16 +11,16 @@ from collections import Counter
 
 STEPS = 60
 
-PRELUDE = """
+PRELUDE = f"""
     import itertools, json, threading, time, wandb
-    STEPS = %d
+    STEPS = {STEPS}
     run = wandb.init(project="p")
     values, sent = itertools.count(), []
     def log(keys, step=None, commit=None):
-        data = {key: next(values) for key in keys.split()}
+        data = {{key: next(values) for key in keys.split()}}
         sent.append([data, step])
         wandb.log(data, step=step, commit=commit)
-""" % (STEPS)
+"""
 
 CODA = """
     wandb.finish()

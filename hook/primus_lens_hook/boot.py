@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TARGET = "wandb.sdk.wandb_run"
+STEP_FIX = "wandb_step_fix"
 
 
 def start() -> None:
@@ -56,18 +57,14 @@ class RunClassFinder:
         path: "Sequence[str] | None" = None,
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
+        if name == STEP_FIX:
+            return _spec_of_step_fix(path, target)
         if name != TARGET:
             return None
-        for finder in sys.meta_path:
-            # Finders of the older protocol have no find_spec; the import system
-            # will still ask them after we return None.
-            if finder is self or not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                _patch_after_exec(spec.loader)
-                return spec
-        return None
+        spec = _found_by_others(name, path, target)
+        if spec is not None:
+            _patch_after_exec(spec.loader)
+        return spec
 
 
 def install() -> None:
@@ -84,6 +81,32 @@ def installed() -> bool:
     """Whether a finder of ours is in place, even one of another copy of this package."""
     name = RunClassFinder.__name__
     return any(type(finder).__name__ == name for finder in sys.meta_path)
+
+
+def _found_by_others(
+    name: "str", path: "Sequence[str] | None", target: "ModuleType | None"
+) -> "ModuleSpec | None":
+    for finder in sys.meta_path:
+        # Finders of the older protocol have no find_spec; the import system
+        # will still ask them after we return None.
+        if type(finder).__name__ != RunClassFinder.__name__ and hasattr(finder, "find_spec"):
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                return spec
+    return None
+
+
+def _spec_of_step_fix(
+    path: "Sequence[str] | None", target: "ModuleType | None"
+) -> "ModuleSpec | None":
+    """The user's own module of this name, or else ours, which need not be on sys.path."""
+    spec = _found_by_others(STEP_FIX, path, target)
+    if spec is None:
+        from importlib.util import spec_from_file_location
+
+        tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        spec = spec_from_file_location(STEP_FIX, os.path.join(tree, STEP_FIX + ".py"))
+    return spec
 
 
 def _patch_after_exec(loader: "Any") -> None:

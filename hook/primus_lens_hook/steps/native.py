@@ -125,8 +125,9 @@ class NativeRun:
 
     def is_foreign(self) -> bool:
         """Whether another process began the run, and shares its counter with us."""
-        began_in = getattr(self._run, "_init_pid", None)
-        return began_in != os.getpid() or bool(getattr(self._run, "_is_attached", False))
+        here = os.getpid()
+        began_in = getattr(self._run, "_init_pid", here)  # 0.12.0 has none, nor such children
+        return began_in != here or bool(getattr(self._run, "_is_attached", False))
 
     def counts_steps(self) -> bool:
         """Whether wandb heeds steps: not in shared mode, nor while it mirrors tensorboard."""

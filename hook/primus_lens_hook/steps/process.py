@@ -96,11 +96,11 @@ class StepFix:
         for steps in self._runs:
             steps.told(step)
 
-    def limit(self, limits: Limits) -> None:
-        """Bound what waits, from the next call on."""
-        self._limits = limits
+    def limit(self, **bounds: Any) -> None:
+        """Set bounds of `Limits` by their names, from the next call on."""
+        self._limits = self._limits._replace(**bounds)
         for steps in self._runs:
-            steps.limit(limits)
+            steps.limit(self._limits)
 
     def enable(self) -> None:
         """Take calls again."""
@@ -126,7 +126,7 @@ class StepFix:
 
     def exiting(self) -> None:
         """Send everything that waits, and have nothing wait any more."""
-        self.limit(self._limits._replace(buffer_size=0))
+        self.limit(buffer_size=0)
         self.flush()
 
     def counts(self) -> Dict[str, int]:
