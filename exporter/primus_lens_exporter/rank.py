@@ -20,6 +20,7 @@ from primus_lens_hook import contract
 from primus_lens_exporter import decode, runinfo
 from primus_lens_exporter.listing import Listing
 from primus_lens_exporter.refusals import Refusals
+from primus_lens_exporter.runinfo import RunInfo
 from primus_lens_exporter.sources import RankDirectory
 from primus_lens_exporter.store import Store
 from primus_lens_exporter.tail import GROWN, FileId, Tail
@@ -72,7 +73,7 @@ class RankFiles:
         self._refusals = refusals
         self._line_bytes = line_bytes
         self._files: dict[FileId, Followed] = {}  # in the order of reading
-        self._undescribed: Mapping[str, Mapping[str, str]] = {}
+        self._undescribed: Mapping[str, RunInfo] = {}
         self._quiet_polls = 0
 
     def __len__(self) -> int:
@@ -145,12 +146,8 @@ class RankFiles:
         if entries is None:
             return
         self._follow([entry for entry in entries if METRICS_FILE.fullmatch(entry.name)])
-        self._undescribed = {
-            run_id: info
-            for entry in entries
-            if RUNS_FILE.fullmatch(entry.name)
-            for run_id, info in runinfo.read(entry.path).items()
-        }
+        runs = [entry.path for entry in entries if RUNS_FILE.fullmatch(entry.name)]
+        self._undescribed = runinfo.read(runs)
 
     def _follow(self, entries: list[os.DirEntry[str]]) -> None:
         self._quiet_polls = 0

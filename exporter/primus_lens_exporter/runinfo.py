@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads `wandb_runs.json`: what W&B knows each run by, for the labels of `run_info`."""
+"""Reads `wandb_runs.json`: what W&B knows each run by, and what the step fix did for it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +16,16 @@ MAX_BYTES = 1 << 20  # the hook keeps 100 runs, a kilobyte at most for each
 LABELS = ("project", "entity", "name", "group", "job_type", "world_size")
 
 
+class RunInfo(NamedTuple):
+    """One run, as the processes of a rank know it."""
+
+    labels: Mapping[str, str]
+    """Of `run_info`, without the empty ones."""
+
+    step_fix: Mapping[str, int]
+    """The step fix's counters by name, of all processes together; empty when it is off."""
+
+
 class _Run(msgspec.Struct):
     project: str | None = None
     entity: str | None = None
@@ -21,22 +33,32 @@ class _Run(msgspec.Struct):
     group: str | None = None
     job_type: str | None = None
     world_size: int | None = None
+    step_fix: dict[str, int] | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, _Run])
 
 
-def read(path: str | os.PathLike[str]) -> Mapping[str, Mapping[str, str]]:
-    """Labels by run id, without the empty ones; nothing for a file that makes no sense."""
+def read(paths: Iterable[str | os.PathLike[str]]) -> dict[str, RunInfo]:
+    """What the files of one rank tell, by run id; nothing for a file that makes no sense."""
+    infos: dict[str, RunInfo] = {}
+    for path in paths:
+        for run_id, run in _decode(path).items():
+            earlier = infos.get(run_id, RunInfo({}, {}))
+            counts = Counter(earlier.step_fix) + Counter(run.step_fix or {})
+            infos[run_id] = RunInfo(_labels(run), counts)
+    return infos
+
+
+def _decode(path: str | os.PathLike[str]) -> Mapping[str, _Run]:
     try:
         fd = os.open(path, OPEN_FLAGS)
         try:
-            runs = _decoder.decode(os.read(fd, MAX_BYTES))
+            return _decoder.decode(os.read(fd, MAX_BYTES))
         finally:
             os.close(fd)
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return {}
-    return {run_id: _labels(run) for run_id, run in runs.items()}
 
 
 def _labels(run: _Run) -> Mapping[str, str]:

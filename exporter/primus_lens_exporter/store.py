@@ -9,7 +9,7 @@ files, no clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -18,6 +18,7 @@ import orjson
 from primus_lens_hook import contract
 
 from primus_lens_exporter.decode import Record
+from primus_lens_exporter.runinfo import RunInfo
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -25,6 +26,13 @@ NON_FINITE = {
     contract.NOT_A_NUMBER: math.nan,
     contract.POSITIVE_INFINITY: math.inf,
     contract.NEGATIVE_INFINITY: -math.inf,
+}
+
+STEP_FIX = {
+    "logs": "Log calls that passed through the step fix.",
+    "conflicts": "Log calls that wandb alone would have dropped for their step.",
+    "dropped": "Rows that wandb would not take in the end.",
+    "flushes": "Times that waiting rows went to wandb.",
 }
 
 
@@ -115,12 +123,17 @@ class Store:
             "gauge",
             "What W&B knows the run by; always 1.",
         )
+        self.step_fix = {
+            name: Family(f"primus_lens_wandb_step_fix_{name}_total", "counter", text)
+            for name, text in STEP_FIX.items()
+        }
         self._runs: dict[tuple[Labels, str], RunSeries] = {}
 
     @property
     def families(self) -> tuple[Family, ...]:
         """In the order of the page."""
-        return (self.metric, self.step, self.timestamp, self.records, self.info)
+        known = (self.metric, self.step, self.timestamp, self.records, self.info)
+        return (*known, *self.step_fix.values())
 
     def __len__(self) -> int:
         return sum(len(family) for family in self.families)
@@ -131,9 +144,7 @@ class Store:
         for run_id, group in groupby(records, attrgetter("run")):
             self._run(identity, run_id, holder).apply(list(group))
 
-    def describe(
-        self, identity: Labels, run_id: str, info: Mapping[str, str], holder: object
-    ) -> bool:
+    def describe(self, identity: Labels, run_id: str, info: RunInfo, holder: object) -> bool:
         """Take over what is known of a run; False while it has not logged yet."""
         if (identity, run_id) not in self._runs:
             return False
@@ -175,6 +186,7 @@ class RunSeries:
         "_labels",
         "_records",
         "_step",
+        "_step_fix",
         "_store",
         "_timestamp",
         "holders",
@@ -189,6 +201,7 @@ class RunSeries:
         self._timestamp = store.timestamp.add(labels)
         self._step: int | None = None
         self._info: tuple[str, int] | None = None
+        self._step_fix: dict[str, int] = {}
 
     def apply(self, records: list[Record]) -> None:
         """Keep the newest value of each key; count the rest."""
@@ -207,14 +220,18 @@ class RunSeries:
             store.step.values[self._step] = as_float(step) or 0.0
         self._set(newest)
 
-    def describe(self, info: Mapping[str, str]) -> None:
-        """Replace the run's info series if it says something new."""
-        labels = self._labels + "," + label_text(info.items()) if info else self._labels
-        if self._info is not None:
-            if self._info[0] == labels:
-                return
-            self._store.info.remove(self._info[1])
-        self._info = labels, self._store.info.add(labels, 1.0)
+    def describe(self, info: RunInfo) -> None:
+        """Replace the run's info series if it says something new; take the counters over."""
+        known = label_text(info.labels.items())
+        labels = f"{self._labels},{known}" if known else self._labels
+        if self._info is None or self._info[0] != labels:
+            if self._info is not None:
+                self._store.info.remove(self._info[1])
+            self._info = labels, self._store.info.add(labels, 1.0)
+        for name, family in self._store.step_fix.items() if info.step_fix else ():
+            if name not in self._step_fix:
+                self._step_fix[name] = family.add(self._labels)
+            family.values[self._step_fix[name]] = as_float(info.step_fix.get(name, 0)) or 0.0
 
     def remove(self) -> None:
         store = self._store
@@ -226,6 +243,8 @@ class RunSeries:
             store.step.remove(self._step)
         if self._info is not None:
             store.info.remove(self._info[1])
+        for name, slot in self._step_fix.items():
+            store.step_fix[name].remove(slot)
 
     def _set(self, newest: dict[str, Any]) -> None:
         newest.pop(contract.ROW_MARK, None)

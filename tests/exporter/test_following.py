@@ -175,6 +175,18 @@ def test_run_info(exporter, rank, current):
     exporter.wait("primus_lens_wandb_run_info{" + labels + "}", 1)
 
 
+def test_step_fix_counters_of_all_processes_of_a_run(exporter, rank, current):
+    for name, logs in ("wandb_runs.json", 3), ("wandb_runs.p7.json", 4):
+        (rank / name).write_text('{"r": {"step_fix": {"logs": %d, "conflicts": 1}}}' % logs)
+    append(current, record(loss=1))
+    labels = '{node_rank="0",local_rank="1",run_id="r"}'
+    exporter.wait("primus_lens_wandb_step_fix_logs_total" + labels, 7)
+    exporter.wait("primus_lens_wandb_step_fix_conflicts_total" + labels, 2)
+    (rank / "new").write_text('{"r": {"step_fix": {"logs": 30, "conflicts": 9}}}')
+    (rank / "new").replace(rank / "wandb_runs.json")
+    exporter.wait("primus_lens_wandb_step_fix_logs_total" + labels, 34)
+
+
 @pytest.mark.parametrize("text", ["", "[", "[]", '{"r": 1}', "\xff", '{"r": {"project": 3}}'])
 def test_nonsense_run_info_costs_only_the_info(exporter, rank, current, text):
     (rank / "wandb_runs.json").write_text(text, encoding="latin-1")

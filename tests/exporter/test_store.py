@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.decode import Record
+from primus_lens_exporter.runinfo import RunInfo
 from primus_lens_exporter.store import Family, Store
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -70,10 +71,22 @@ def test_any_key_and_run_survive_the_text_format(key, run):
 
 def test_info_follows_what_is_known_and_is_one_series():
     store = filled(Record(1.0, {}, None, "r"))
-    assert not store.describe(RANK, "unseen", {"project": "p"}, "holder")
-    assert store.describe(RANK, "r", {"project": "p"}, "holder")
-    assert store.describe(RANK, "r", {"project": 'q"\n\\'}, "holder")
+    assert not store.describe(RANK, "unseen", RunInfo({"project": "p"}, {}), "holder")
+    assert store.describe(RANK, "r", RunInfo({"project": "p"}, {}), "holder")
+    assert store.describe(RANK, "r", RunInfo({"project": 'q"\n\\'}, {}), "holder")
     assert series(store)[("run_info", "0", "1", "r", 'q"\n\\')] == 1
+
+
+def test_step_fix_counters_are_there_when_it_is_on():
+    store = filled(Record(1.0, {}, None, "r"))
+    store.describe(RANK, "r", RunInfo({}, {}), "holder")
+    assert not [key for key in series(store) if key[0].startswith("step_fix")]
+    store.describe(RANK, "r", RunInfo({}, {"logs": 3, "conflicts": 10**400}), "holder")
+    assert series(store)[("step_fix_logs_total", "0", "1", "r")] == 3
+    assert series(store)[("step_fix_conflicts_total", "0", "1", "r")] == math.inf
+    assert series(store)[("step_fix_dropped_total", "0", "1", "r")] == 0
+    store.release("holder")
+    assert store.render() == b""
 
 
 def test_series_end_with_their_last_holder():
