@@ -26,7 +26,9 @@ def commits(step: Any, commit: Any) -> bool:
 
 def as_integer(step: Any) -> Optional[int]:
     """A step as wandb will read it; None when there is none, or none to be read."""
+    if type(step) is int:
+        return step
     try:
         return operator.index(step)
-    except TypeError:
+    except Exception:  # an object's own __index__ may raise anything
         return int(step) if isinstance(step, float) and step == step // 1 else None

@@ -23,7 +23,6 @@ from primus_lens_hook.counter import current_step
 from primus_lens_hook.recorder import Recorder
 from primus_lens_hook.steps.limits import Limits
 from primus_lens_hook.steps.native import Methods
-from primus_lens_hook.steps.parcel import Call
 from primus_lens_hook.steps.process import StepFix
 
 FINISHING = ("finish", "_finish", "_atexit_cleanup")
@@ -51,9 +50,9 @@ def the_hook() -> Hook:
     return Hook(recorder, step_fix, columns, threading.local())
 
 
-def apply(module: Any) -> None:
+def apply(module: Any, hook: Optional[Hook] = None) -> None:
     """Patch `wandb.sdk.wandb_run`, freshly executed or long loaded. Idempotent."""
-    hook = the_hook()
+    hook = hook or the_hook()
     run_class = getattr(module, "Run", None)
     if run_class is None or not callable(getattr(run_class, "log", None)):
         hook.recorder.report(outcome.DECLINED, "this wandb has no Run.log")
@@ -102,13 +101,13 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         row = recorder.snapshot(data)
         if row is None:
             return native(self, data, step, commit, *more)
-        steps = None if step_fix is None else step_fix.of(self)
-        if step_fix is None or steps is None:
+        ours = None if step_fix is None else step_fix.call(self, row, step, commit)
+        if step_fix is None or ours is None:
             recorder.record(self, row, current_step(self) if step is None else step)
             return native(self, _marked(row, columns), step, commit, *more)
-        logical = steps.logical(row, step)
-        recorder.record(self, row, logical)
-        return step_fix.log(steps, Call(row, step, commit, logical, step_fix.current_priority()))
+        steps, call = ours
+        recorder.record(self, row, call.logical)
+        return steps.log(call)
 
     return log
 

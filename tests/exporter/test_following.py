@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real exporter follows files that are really written, rotated, broken and deleted."""
 
+import json
 import os
 import shutil
 import time
@@ -177,7 +178,7 @@ def test_run_info(exporter, rank, current):
 
 def test_step_fix_counters_of_all_processes_of_a_run(exporter, rank, current):
     for name, logs in ("wandb_runs.json", 3), ("wandb_runs.p7.json", 4):
-        (rank / name).write_text('{"r": {"step_fix": {"logs": %d, "conflicts": 1}}}' % logs)
+        (rank / name).write_text(json.dumps({"r": {"step_fix": {"logs": logs, "conflicts": 1}}}))
     append(current, record(loss=1))
     labels = '{node_rank="0",local_rank="1",run_id="r"}'
     exporter.wait("primus_lens_wandb_step_fix_logs_total" + labels, 7)

@@ -30,12 +30,11 @@ class Newest:
         for key, value in values.items():
             small = value if type(value) in _NUMBERS else unwrap(value)
             known = newest.get(key)
+            if known is not None and logical < known[0]:
+                continue
             if not _is_small(small):
                 newest.pop(key, None)
-            elif known is None:
-                if len(newest) < MAX_KEYS:
-                    newest[key] = (logical, small)
-            elif known[0] <= logical:
+            elif known is not None or len(newest) < MAX_KEYS:
                 newest[key] = (logical, small)
 
     def written(self, values: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Callable, Dict, Optional
 
 from primus_lens_hook.counter import as_integer
 
+_set: Callable[[Any, str, bool], Any] = setattr
+
 
 class Parcel:
     """Has one receiver: wandb, or a row that waits for wandb."""
@@ -24,11 +26,7 @@ class Parcel:
         One expression, so that no fault of ours can come between the marks and the call:
         what is marked has been given away, what is not marked has not.
         """
-        return (
-            setattr(self, "handed", True),  # type: ignore[func-returns-value]
-            receive(*what),
-            setattr(self, "received", True),  # type: ignore[func-returns-value]
-        )[1]
+        return (_set(self, "handed", True), receive(*what), _set(self, "received", True))[1]
 
     @property
     def refused(self) -> bool:

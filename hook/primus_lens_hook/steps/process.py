@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook import complaints
 from primus_lens_hook.steps.counts import Counts
@@ -38,7 +38,8 @@ class StepFix:
         self._runs: List[RunSteps] = []  # not finished
         self._counts: List[Counts] = []  # of the finished ones too
         self._lock = threading.RLock()
-        self._timer: Optional[threading.Thread] = None
+        self._timer: Optional[threading.Thread] = None  # from the first conflict on
+        self._timer_ends = threading.Event()
         self._calling = threading.local()
         # One byte that forked children see: whether one of them logs to a run of its parent.
         self._shared = mmap.mmap(-1, 1)
@@ -52,25 +53,25 @@ class StepFix:
     def of(self, run: Any) -> Optional[RunSteps]:
         """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
         try:
-            steps = vars(run).get(ATTRIBUTE)
-            if steps is None:
-                steps = self._begin(run)
-            return steps if self._enabled and steps.takes_calls() else None
+            return self._of(run)
         except Exception as fault:
-            self._enabled = False
-            complaints.once("steps", "no step fix: " + complaints.describe(fault))
+            self._give_up(fault)
             return None
 
-    def log(self, steps: RunSteps, call: Call) -> Any:
-        """Serve one log call; returns and raises what wandb does."""
-        if self._shared[0] and not steps.shared:
-            steps.share()
-        elif steps.shared:
-            self._shared[0] = 1
-        answer = steps.log(call)
-        if steps.sorter is not None and self._timer is None:
-            self._start_timer()
-        return answer
+    def call(
+        self, run: Any, values: Dict[str, Any], step: Any, commit: Any
+    ) -> Optional[Tuple[RunSteps, Call]]:
+        """A log call, and the run's step fix to serve it; None if it is wandb's. Never raises."""
+        try:
+            steps = self._of(run)
+            if steps is None:
+                return None
+            logical = steps.logical(values, step)
+            priority = getattr(self._calling, "priority", DEFAULT_PRIORITY)
+            return steps, Call(values, step, commit, logical, priority)
+        except Exception as fault:
+            self._give_up(fault)
+            return None
 
     @contextlib.contextmanager
     def priority(self, priority: int) -> Iterator[None]:
@@ -80,10 +81,6 @@ class StepFix:
             yield
         finally:
             del self._calling.priority
-
-    def current_priority(self) -> int:
-        """The rank of this thread's calls."""
-        return getattr(self._calling, "priority", DEFAULT_PRIORITY)
 
     @property
     def training_step(self) -> Optional[int]:
@@ -109,15 +106,22 @@ class StepFix:
             steps.resume()
 
     def disable(self) -> None:
-        """Leave all calls to wandb from now on."""
-        self.flush()
+        """Leave all calls to wandb from now on. Never raises."""
         self._enabled = False
+        for steps in list(self._runs):
+            steps.hand_back()
 
     def finished(self, run: Any) -> None:
-        """Forget a run that wandb has finished."""
-        steps = vars(run).get(ATTRIBUTE)
-        if steps in self._runs:
-            self._runs.remove(steps)
+        """Forget a run that wandb has finished. Never raises."""
+        try:
+            steps = vars(run).get(ATTRIBUTE)
+            with self._lock:
+                self._runs = [each for each in self._runs if each is not steps]
+                if self._timer is not None and not self._runs:
+                    self._timer = None
+                    self._timer_ends.set()
+        except Exception as fault:
+            self._give_up(fault)
 
     def flush(self) -> None:
         """Send everything that waits. Never raises."""
@@ -139,13 +143,23 @@ class StepFix:
         steps = vars(run).get(ATTRIBUTE)
         return None if steps is None else steps.counts.as_dict()
 
+    def _of(self, run: Any) -> Optional[RunSteps]:
+        steps = vars(run).get(ATTRIBUTE) or self._begin(run)
+        return steps if self._enabled and steps.takes_calls() else None
+
+    def _give_up(self, fault: Exception) -> None:
+        complaints.once("steps", "no step fix after a fault: " + complaints.describe(fault))
+        self.disable()
+
     def _begin(self, run: Any) -> RunSteps:
         with self._lock:  # two threads may log first
             steps = vars(run).get(ATTRIBUTE)
             if steps is None:
                 assert self._methods is not None
                 native = NativeRun(run, self._methods, self._columns)
-                steps = RunSteps(native, self._limits, self._training_step)
+                steps = RunSteps(native, self._limits, self._start_timer, self._shared)
+                if self._training_step is not None:
+                    steps.told(self._training_step)
                 self._runs.append(steps)
                 self._counts.append(steps.counts)
                 vars(run)[ATTRIBUTE] = steps  # not setattr: wandb's Run refuses unknown names
@@ -157,17 +171,23 @@ class StepFix:
     def _start_timer(self) -> None:
         with self._lock:
             if self._timer is None:
-                name = "primus-lens-step-fix"
-                self._timer = threading.Thread(target=self._flush_overdue, name=name, daemon=True)
-                self._timer.start()
+                self._timer_ends = threading.Event()
+                timer = threading.Thread(
+                    target=self._flush_overdue,
+                    args=(self._timer_ends,),
+                    name="primus-lens-step-fix",
+                    daemon=True,
+                )
+                timer.start()
+                self._timer = timer
 
-    def _flush_overdue(self) -> None:
-        while True:
+    def _flush_overdue(self, ends: threading.Event) -> None:
+        wait = self._limits.flush_interval
+        while not ends.wait(max(0.01, wait)):
             now = time.monotonic()
             due = [steps.flush_overdue(now) for steps in list(self._runs)]
             waiting = [each for each in due if each is not None]
-            longest = self._limits.flush_interval
-            time.sleep(max(0.01, min(waiting, default=now + longest) - time.monotonic()))
+            wait = min(waiting, default=now + self._limits.flush_interval) - time.monotonic()
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()  # another thread of the parent may have held it

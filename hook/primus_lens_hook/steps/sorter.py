@@ -41,6 +41,8 @@ class Sorter:
         self._calls += 1
         logical = call.logical
         assert logical is not None
+        if self._latest is not None and self._latest.logical != logical:
+            self._latest = None
         if call.explicit is not None:
             self._reach = max(self._reach, self._newest_step - logical)
             self._newest_step = max(self._newest_step, logical)
