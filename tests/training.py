@@ -2,12 +2,14 @@
 """Runs training scripts in processes of their own, and reads what they left behind."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import wandb_file
@@ -55,10 +57,22 @@ class Training:
         (path,) = self.output.glob("node_*/rank_*/wandb_hook.json")
         return json.loads(path.read_text())
 
+    @functools.cached_property
+    def wandb(self):
+        """The records of each run in W&B's own files."""
+        killed = self.status == -signal.SIGKILL  # then nobody writes an exit record
+        return wandb_file.read(self.directory / "wandb", timeout=0 if killed else 20)
+
     @property
     def rows(self):
-        """What W&B has in its own file."""
-        return wandb_file.rows(self.directory / "wandb")
+        """What W&B has, of all runs."""
+        return [row for records in self.wandb for row in wandb_file.rows(records)]
+
+    @property
+    def values(self):
+        """Every value that W&B has, wandb's and our own columns left out."""
+        ours = {"_step", "primus_lens/step"}
+        return [value for row in self.rows for key, value in row.items() if key not in ours]
 
     @property
     def complaints(self):
@@ -66,9 +80,15 @@ class Training:
         return [line for line in self.stderr.splitlines() if line.startswith("primus-lens")]
 
 
-def run(directory, code, *arguments, python=sys.executable, env=None, flags=(), timeout=120):
-    """Run `code` as a script in `directory`; its records go to `directory/records`."""
+def run(
+    directory, code, *arguments, python=sys.executable, env=None, flags=(), timeout=120, linger=0
+):
+    """Run `code` as a script in `directory`; its records go to `directory/records`.
+
+    `linger` is for how many seconds wandb's own processes may go on after a kill.
+    """
     directory = Path(directory)
+    directory.mkdir(exist_ok=True)
     script = directory / "train.py"
     script.write_text(textwrap.dedent(code))
     environ = {
@@ -90,6 +110,7 @@ def run(directory, code, *arguments, python=sys.executable, env=None, flags=(), 
         )
         try:
             status = process.wait(timeout)
+            time.sleep(linger)
         finally:
             # A killed training leaves wandb's service processes behind.
             with contextlib.suppress(ProcessLookupError):

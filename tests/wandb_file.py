@@ -17,20 +17,39 @@ HEADER = 7
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
-def rows(directory, timeout=20):
-    """All rows of all runs below a directory: dicts by key, W&B's own keys left out.
+def read(directory, timeout=20):
+    """The records of each run below a directory.
 
     Waits for the exit record: the newest wandb writes the file in a process of its own.
     """
     deadline = time.monotonic() + timeout
     while True:
-        records = [list(_records(path.read_bytes())) for path in Path(directory).rglob("*.wandb")]
-        if all(any(r.HasField("exit") for r in each) for each in records) and records:
-            break
+        runs = [list(_records(path.read_bytes())) for path in Path(directory).rglob("*.wandb")]
+        if runs and all(any(r.HasField("exit") for r in records) for records in runs):
+            return runs
         if time.monotonic() > deadline:
-            break
+            return runs
         time.sleep(0.1)
-    return [_row(r.history) for each in records for r in each if r.HasField("history")]
+
+
+def rows(records):
+    """The rows of a run: dicts by key, W&B's own keys left out."""
+    return [_row(record.history) for record in records if record.HasField("history")]
+
+
+def summary(records):
+    """What a run's summary shows in the end."""
+    shown = {}
+    for record in records:
+        for item in record.summary.update if record.HasField("summary") else ():
+            shown[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+    return shown
+
+
+def axes(records):
+    """The step metric of each metric or pattern that was defined with one."""
+    metrics = (record.metric for record in records if record.metric.step_metric)
+    return {metric.name or metric.glob_name: metric.step_metric for metric in metrics}
 
 
 def _row(history):
