@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test compat docs lint format bench clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -16,6 +16,13 @@ demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=
 
 test: $(STAMP) ## run every test
 	$(BIN)/pytest --numprocesses 2
+
+compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (500 MB, once)
+	@cd tests && ../$(BIN)/python compat.py
+
+docs: $(STAMP) ## draw the pictures of the documentation again
+	@$(BIN)/python -m pip install --quiet --group docs
+	@cd tests && ../$(BIN)/python draw_step_fix.py
 
 lint: $(STAMP) ## check style, types and the arrows between packages
 	$(BIN)/ruff check .

@@ -21,13 +21,16 @@ class Cell(NamedTuple):
     python: str
     wandb: str
     pins: tuple = ()
+    beside: str = ""  # what else is in it
 
     @property
     def name(self):
-        return f"python{self.python}-wandb{self.wandb or '-newest'}"
+        parts = [f"python{self.python}", f"wandb{self.wandb or '-newest'}", self.beside]
+        return "-".join(filter(None, parts))
 
 
 MATRIX = [
+    Cell("3.7", "0.12.0", ("protobuf<3.21", "urllib3<2", "setuptools<70")),
     Cell("3.7", "0.12.21", ("protobuf<4", "urllib3<2", "setuptools<70")),
     Cell("3.8", "0.15.12", ("protobuf<5", "urllib3<2", "setuptools<70")),
     Cell("3.9", "0.17.9", ("setuptools<70",)),

@@ -126,9 +126,14 @@ def sent(training):
 
 def lost(training):
     """The values that no row of W&B has, as a sorted list of (key, value)."""
-    had = Counter(pair for data, _ in sent(training) for pair in data.items())
-    has = Counter((key, value) for row in training.rows for key, value in row.items())
-    return sorted((had - has).elements())
+    had = values(data for data, _ in sent(training))
+    return sorted((had - values(training.rows)).elements(), key=str)
+
+
+def values(rows):
+    """Each value of rows with its key, and how often it is there."""
+    pairs = (pair for row in rows for pair in row.items())
+    return Counter((key, v if isinstance(v, (int, float)) else json.dumps(v)) for key, v in pairs)
 
 
 def share_lost(training):

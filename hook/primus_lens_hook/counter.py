@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 
 def current_step(run: Any) -> Any:
-    """Wandb's own counter of the run's open row, or None for a run that has none.
+    """Wandb's own counter of the run's open row, or None for a run that has none."""
+    owner, name = counter_of(run)
+    return getattr(owner, name, None)
+
+
+def counter_of(run: Any) -> Tuple[Any, str]:
+    """Where a run has its counter: an object and the name of its attribute.
 
     It is `_local_step` since 0.2x, `_step` before, `history._step` up to 0.12.
     """
-    for owner, name in ((run, "_local_step"), (run, "_step")):
-        step = getattr(owner, name, None)
-        if step is not None:
-            return step
-    return getattr(getattr(run, "history", None), "_step", None)
+    for name in ("_local_step", "_step"):
+        if getattr(run, name, None) is not None:
+            return run, name
+    return getattr(run, "history", None), "_step"
 
 
 def commits(step: Any, commit: Any) -> bool:

@@ -34,7 +34,6 @@ class Hook(NamedTuple):
     recorder: Recorder
     step_fix: Optional[StepFix]  # None: switched off
     columns: Dict[str, Any]  # of ours, on every row that W&B gets
-    calling: threading.local  # `arrived`: whether wandb took this thread's newest call
 
 
 @functools.lru_cache(maxsize=None)
@@ -47,7 +46,7 @@ def the_hook() -> Hook:
     recorder = Recorder(chosen, step_fix.counts_of) if step_fix else Recorder(chosen)
     # wandb registers its own at init, later: ours runs after it, when exit codes are known.
     atexit.register(recorder.exiting)
-    return Hook(recorder, step_fix, columns, threading.local())
+    return Hook(recorder, step_fix, columns)
 
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
@@ -63,8 +62,8 @@ def apply(module: Any, hook: Optional[Hook] = None) -> None:
     if hook.step_fix is not None:
         _patch_steps(run_class, logging, hook.step_fix)
     _wrap(run_class, logging, _observed, hook)
-    if logging != "log":
-        _wrap(run_class, "log", _observed_if_ignored, hook)
+    if logging != "log" and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _observe_what_is_ignored(run_class, hook))
     _wrap(run_class, "_finish" if hasattr(run_class, "_finish") else "finish", _noting_finish, hook)
     globals_module = getattr(module, "module", None)  # wandb.sdk.lib.module
     if globals_module is not None and hasattr(globals_module, "set_global"):
@@ -93,11 +92,10 @@ def _wrap(owner: Any, name: str, wrapper: Callable[..., Any], argument: Any) -> 
 
 
 def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
-    recorder, step_fix, columns, calling = hook
+    recorder, step_fix, columns = hook
 
     @functools.wraps(native)
     def log(self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any) -> Any:
-        calling.arrived = True
         row = recorder.snapshot(data)
         if row is None:
             return native(self, data, step, commit, *more)
@@ -106,15 +104,33 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
             recorder.record(self, row, current_step(self) if step is None else step)
             return native(self, _marked(row, columns), step, commit, *more)
         steps, call = ours
-        recorder.record(self, row, call.logical)
+        known = step if call.logical is None else call.logical
+        recorder.record(self, row, current_step(self) if known is None else known)
         return steps.log(call)
 
     return log
 
 
-def _observed_if_ignored(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
-    """`Run.log` around `_log`, which wandb does not reach in a forked child up to 0.12."""
-    calling = hook.calling
+def _observe_what_is_ignored(run_class: Any, hook: Hook) -> None:
+    """In a forked child: `log` of a wandb up to 0.12 does not get as far as `_log` there."""
+    if not hasattr(run_class.log, "primus_lens_native"):
+        calling = threading.local()
+        _wrap(run_class, "_log", _arriving, calling)
+        _wrap(run_class, "log", _observed_if_ignored, (hook, calling))
+        _rebind_live_run()
+
+
+def _arriving(native: Callable[..., Any], calling: Any) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def _log(*args: Any, **kwargs: Any) -> Any:
+        calling.arrived = True
+        return native(*args, **kwargs)
+
+    return _log
+
+
+def _observed_if_ignored(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Callable[..., Any]:
+    hook, calling = to
 
     @functools.wraps(native)
     def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:

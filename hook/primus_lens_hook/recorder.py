@@ -24,6 +24,7 @@ from primus_lens_hook.writer import Writer
 
 PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
 TAIL = '"%s":true},"run":%s}\n'
+_STRING = {str}
 
 CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters of a run
 
@@ -55,10 +56,8 @@ class Recorder:
             if type(data) is not dict and not isinstance(data, Mapping):
                 return None
             row = dict(data)
-            for key in row:
-                if type(key) is not str and not isinstance(key, str):
-                    return None
-            return row
+            plain = _STRING.issuperset(map(type, row))
+            return row if plain or all(isinstance(key, str) for key in row) else None
         except Exception as error:
             self._give_up(error)
             return None

@@ -77,7 +77,7 @@ class Saboteur:
 def is_in_run(frame):
     while frame is not None and not frame.f_code.co_filename.endswith("steps/run.py"):
         frame = frame.f_back
-    return frame is not None and frame.f_code.co_name not in ("logical", "takes_calls")
+    return frame is not None and frame.f_code.co_name not in ("step_of", "takes_calls")
 
 
 FENCE = ("try:", "except", "raise", "finally", "else:", "with self._lock", "self._fenced(",

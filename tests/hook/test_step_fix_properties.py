@@ -107,7 +107,7 @@ def test_the_summary_is_the_newest_logical_value(training):
     run_class, step_fix = repaired()
     for run in train(run_class, step_fix, training)[0]:
         newest = {}
-        for row in sorted(run.rows, key=lambda row: (row.get(AXIS, 0), row["_step"])):
+        for row in sorted(run.rows, key=lambda row: (row.get(AXIS, row["_step"]), row["_step"])):
             newest.update({k: v for k, v in row.items() if k in KEYS})
         plain = {k: v for k, v in newest.items() if not isinstance(v, Media)}
         assert {k: run.summary.values[k] for k in plain} == plain

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
-from primus_lens_hook.counter import as_integer, current_step
+from primus_lens_hook.counter import as_integer, counter_of
 from primus_lens_hook.steps.axes import AXIS, Axes
 from primus_lens_hook.steps.newest import Newest
 from primus_lens_hook.steps.parcel import Parcel
@@ -24,7 +24,7 @@ NOTHING_SENT = -(1 << 63)
 
 def unknown_row() -> Row:
     """The open row of a run that others have logged to: perhaps there is one."""
-    return Row(NOTHING_SENT, 0, 0.0, 0.0)
+    return Row(NOTHING_SENT, (), 0)
 
 
 class Methods(NamedTuple):
@@ -49,10 +49,14 @@ class NativeRun:
         self._log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)
         self._axis_defined = False
+        self._counter = counter_of(run)
+        self._patched = getattr(sys.modules.get("wandb"), "patched", {})
+        self._shared = getattr(getattr(run, "_settings", None), "_shared", False) is True
 
     def counter(self) -> int:
         """The step of the open row."""
-        return as_integer(current_step(self._run)) or 0
+        step = getattr(*self._counter)
+        return step if type(step) is int else as_integer(step) or 0
 
     def free_step(self) -> int:
         """The first step that no row has."""
@@ -62,7 +66,7 @@ class NativeRun:
         self,
         parcel: Parcel,
         values: Mapping[str, Any],
-        logical: Optional[int],
+        axis: Optional[int],
         step: Any,
         commit: Optional[bool],
     ) -> Any:
@@ -73,17 +77,16 @@ class NativeRun:
         columns: Dict[str, Any] = dict(values)
         if values:
             columns.update(self._columns)
-            if logical is not None:
-                columns[AXIS] = logical
+            if axis is not None:
+                columns[AXIS] = axis
                 self._define_axis()
-        answer = parcel.hand_over(self._log, columns, step, commit)
-        if logical is not None and logical > self.sent:
-            self.sent = logical
-        return answer
+        return parcel.hand_over(self._log, columns, step, commit)
 
     def give_without_step(self, parcel: Parcel, logical: Optional[int]) -> Any:
         """Give wandb a row to put where its counter stands: it is never dropped there."""
-        columns = {**parcel.values, **self._columns, AXIS: logical}
+        columns = {**parcel.values, **self._columns}
+        if logical is not None:
+            columns[AXIS] = logical
         return parcel.hand_over(self._log, columns, None, True)
 
     def give_as_is(self, parcel: Parcel, step: Any, commit: Optional[bool]) -> Any:
@@ -93,6 +96,7 @@ class NativeRun:
     def end_open_row(self) -> None:
         """Have wandb write the row that it has open, if any."""
         self._log({}, None, True)
+        self.open = None
 
     def plot_over_axis(self, values: Mapping[str, Any]) -> None:
         """Have wandb plot these keys over the logical step, but for those the user plots."""
@@ -125,15 +129,17 @@ class NativeRun:
 
     def is_foreign(self) -> bool:
         """Whether another process began the run, and shares its counter with us."""
-        here = os.getpid()
-        began_in = getattr(self._run, "_init_pid", here)  # 0.12.0 has none, nor such children
-        return began_in != here or bool(getattr(self._run, "_is_attached", False))
+        began_in = getattr(self._run, "_init_pid" if self.can_be_shared else "_pid", None)
+        return began_in != os.getpid() or bool(getattr(self._run, "_is_attached", False))
 
-    def counts_steps(self) -> bool:
-        """Whether wandb heeds steps: not in shared mode, nor while it mirrors tensorboard."""
-        patched = getattr(sys.modules.get("wandb"), "patched", None) or {}
-        shared = getattr(getattr(self._run, "_settings", None), "_shared", False)
-        return not patched.get("tensorboard") and shared is not True
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether forked children log to the run: in 0.12.0 wandb ignores what they log."""
+        return hasattr(self._run, "_init_pid")
+
+    def ignores_steps(self) -> bool:
+        """Whether wandb heeds no steps: in shared mode, and while it mirrors tensorboard."""
+        return self._shared or bool(self._patched.get("tensorboard"))
 
     def _define_axis(self) -> None:
         if not self._axis_defined:

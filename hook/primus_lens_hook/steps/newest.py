@@ -13,9 +13,10 @@ from typing import Any, Dict, Tuple
 from primus_lens_hook.scalars import unwrap
 
 MAX_KEYS = 10_000  # a training that makes up keys for each row must not fill the memory
+MAX_ROWS = 64
 LONGEST_TEXT = 4096  # characters
 
-_NUMBERS = (float, int, bool)
+_NUMBERS = {float, int, bool}
 
 
 class Newest:
@@ -23,22 +24,25 @@ class Newest:
 
     def __init__(self) -> None:
         self._newest: Dict[str, Tuple[int, Any]] = {}
+        # The newest rows by their keys, not looked into yet: a run in order never needs them.
+        self._rows: Dict[Tuple[str, ...], Tuple[int, Mapping[str, Any]]] = {}
 
     def note(self, values: Mapping[str, Any], logical: int) -> None:
-        """Remember the values of a row that was logged for this step."""
-        newest = self._newest
-        for key, value in values.items():
-            small = value if type(value) in _NUMBERS else unwrap(value)
-            known = newest.get(key)
-            if known is not None and logical < known[0]:
-                continue
-            if not _is_small(small):
-                newest.pop(key, None)
-            elif known is not None or len(newest) < MAX_KEYS:
-                newest[key] = (logical, small)
+        """Remember the values of a row that was logged for this step; they must not change."""
+        if not _NUMBERS.issuperset(map(type, values.values())):
+            self._look_into_rows()
+            self._note_each(values, logical)
+            return
+        keys = tuple(values)
+        known = self._rows.pop(keys, None)
+        newer = known is not None and logical < known[0]
+        self._rows[keys] = known if known is not None and newer else (logical, values)
+        if len(self._rows) > MAX_ROWS:
+            self._look_into_rows()
 
     def written(self, values: Mapping[str, Any]) -> None:
         """Remember what the user has put into the summary: it is newer than any row so far."""
+        self._look_into_rows()
         for key in values.keys() & self._newest.keys():
             logical, _ = self._newest.pop(key)
             if _is_small(values[key]):
@@ -49,12 +53,30 @@ class Newest:
 
         Those are the values of newer steps, up to `sent`, the newest that wandb has.
         """
+        self._look_into_rows()
         hidden = {}
         for key in values:
             known = self._newest.get(key)
             if known is not None and logical < known[0] <= sent:
                 hidden[key] = known[1]
         return hidden
+
+    def _look_into_rows(self) -> None:
+        rows, self._rows = self._rows, {}
+        for logical, values in rows.values():
+            self._note_each(values, logical)
+
+    def _note_each(self, values: Mapping[str, Any], logical: int) -> None:
+        newest = self._newest
+        for key, value in values.items():
+            small = value if type(value) in _NUMBERS else unwrap(value)
+            known = newest.get(key)
+            if known is not None and logical < known[0]:
+                continue
+            if not _is_small(small):
+                newest.pop(key, None)
+            elif known is not None or len(newest) < MAX_KEYS:
+                newest[key] = (logical, small)
 
 
 def _is_small(value: Any) -> bool:

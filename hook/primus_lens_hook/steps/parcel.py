@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Optional
 
-from primus_lens_hook.counter import as_integer
-
 _set: Callable[[Any, str, bool], Any] = setattr
 
 
@@ -15,10 +13,9 @@ class Parcel:
 
     __slots__ = ("handed", "received", "values")
 
-    def __init__(self, values: Dict[str, Any]) -> None:
-        self.values = values
-        self.handed = False
-        self.received = False
+    values: Dict[str, Any]
+    handed: bool
+    received: bool
 
     def hand_over(self, receive: Callable[..., Any], *what: Any) -> Any:
         """Call the receiver and return its answer.
@@ -44,12 +41,19 @@ class Call(Parcel):
         values: Dict[str, Any],
         step: Any,
         commit: Optional[bool],
+        explicit: Optional[int],
         logical: Optional[int],
         priority: int,
     ) -> None:
-        super().__init__(values)
+        self.values = values
+        self.handed = self.received = False
         self.step = step
         self.commit = commit
-        self.explicit = None if step is None else as_integer(step)
-        self.logical = logical  # the step that the caller means; None: it cannot be read
+        self.explicit = explicit  # the step as an integer; None: none given, or not readable
+        self.logical = logical  # the step that the caller means; None: wandb's counter
         self.priority = priority
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether wandb will refuse the step."""
+        return self.step is not None and self.explicit is None

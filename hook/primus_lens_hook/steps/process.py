@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook import complaints
+from primus_lens_hook.counter import as_integer
 from primus_lens_hook.steps.counts import Counts
+from primus_lens_hook.steps.course import Course
 from primus_lens_hook.steps.limits import Limits
 from primus_lens_hook.steps.native import Methods, NativeRun
 from primus_lens_hook.steps.parcel import Call
@@ -40,7 +42,8 @@ class StepFix:
         self._lock = threading.RLock()
         self._timer: Optional[threading.Thread] = None  # from the first conflict on
         self._timer_ends = threading.Event()
-        self._calling = threading.local()
+        self._calling = threading.local()  # `priority` of the thread's calls
+        self._ranked = False  # whether any thread has ever given one
         # One byte that forked children see: whether one of them logs to a run of its parent.
         self._shared = mmap.mmap(-1, 1)
         if hasattr(os, "register_at_fork"):
@@ -53,7 +56,8 @@ class StepFix:
     def of(self, run: Any) -> Optional[RunSteps]:
         """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
         try:
-            return self._of(run)
+            steps = vars(run).get(ATTRIBUTE) or self._begin(run)
+            return steps if self._enabled and steps.takes_calls() else None
         except Exception as fault:
             self._give_up(fault)
             return None
@@ -63,12 +67,15 @@ class StepFix:
     ) -> Optional[Tuple[RunSteps, Call]]:
         """A log call, and the run's step fix to serve it; None if it is wandb's. Never raises."""
         try:
-            steps = self._of(run)
-            if steps is None:
+            steps = vars(run).get(ATTRIBUTE) or self._begin(run)
+            if not (self._enabled and steps.takes_calls()):
                 return None
-            logical = steps.logical(values, step)
-            priority = getattr(self._calling, "priority", DEFAULT_PRIORITY)
-            return steps, Call(values, step, commit, logical, priority)
+            explicit = step if type(step) is int or step is None else as_integer(step)
+            logical = explicit if step is not None else steps.step_of(values)
+            priority = DEFAULT_PRIORITY
+            if self._ranked:  # or else a missing attribute of a thread-local, for each call
+                priority = getattr(self._calling, "priority", priority)
+            return steps, Call(values, step, commit, explicit, logical, priority)
         except Exception as fault:
             self._give_up(fault)
             return None
@@ -76,11 +83,12 @@ class StepFix:
     @contextlib.contextmanager
     def priority(self, priority: int) -> Iterator[None]:
         """Give the log calls that this thread makes within another rank than the usual."""
+        self._ranked = True
         self._calling.priority = priority
         try:
             yield
         finally:
-            del self._calling.priority
+            self._calling.priority = DEFAULT_PRIORITY
 
     @property
     def training_step(self) -> Optional[int]:
@@ -143,10 +151,6 @@ class StepFix:
         steps = vars(run).get(ATTRIBUTE)
         return None if steps is None else steps.counts.as_dict()
 
-    def _of(self, run: Any) -> Optional[RunSteps]:
-        steps = vars(run).get(ATTRIBUTE) or self._begin(run)
-        return steps if self._enabled and steps.takes_calls() else None
-
     def _give_up(self, fault: Exception) -> None:
         complaints.once("steps", "no step fix after a fault: " + complaints.describe(fault))
         self.disable()
@@ -157,7 +161,7 @@ class StepFix:
             if steps is None:
                 assert self._methods is not None
                 native = NativeRun(run, self._methods, self._columns)
-                steps = RunSteps(native, self._limits, self._start_timer, self._shared)
+                steps = RunSteps(Course(native, self._limits, self._start_timer, self._shared))
                 if self._training_step is not None:
                     steps.told(self._training_step)
                 self._runs.append(steps)

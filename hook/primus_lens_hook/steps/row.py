@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook.scalars import unwrap
@@ -24,13 +24,14 @@ class Row(Parcel):
 
     __slots__ = ("logical", "priorities", "sequence", "since", "timestamp")
 
-    def __init__(self, logical: int, sequence: int, since: float, timestamp: float) -> None:
-        super().__init__({})
+    def __init__(self, logical: int, keys: Iterable[str], priority: int) -> None:
+        self.values: Dict[str, Any] = {}
+        self.handed = self.received = False
         self.logical = logical
-        self.sequence = sequence  # in the order of the calls
-        self.since = since  # monotonic seconds; when it began to wait
-        self.timestamp = timestamp  # Unix seconds of the call
-        self.priorities: Dict[str, int] = {}
+        self.priorities = dict.fromkeys(keys, priority)
+        self.sequence = 0  # in the order of the calls
+        self.since = 0.0  # monotonic seconds; when it began to wait
+        self.timestamp = 0.0  # Unix seconds of the call
 
     def fitting(
         self, values: Dict[str, Any], priority: int, overwrite: bool
@@ -40,7 +41,7 @@ class Row(Parcel):
         A key that is here already stays with the stronger of the two. Between equals the
         newer one replaces the older one only where wandb itself would do so (`overwrite`).
         """
-        if self.priorities.keys().isdisjoint(values):
+        if not self.has_any(values):
             return values
         joining = dict(values)
         for key in self.priorities.keys() & values.keys():
@@ -50,6 +51,10 @@ class Row(Parcel):
             elif rank == priority and not overwrite:
                 return None
         return joining
+
+    def has_any(self, keys: Mapping[str, Any]) -> bool:
+        """Whether any of these keys is in the row."""
+        return not self.priorities.keys().isdisjoint(keys)
 
     def note(self, keys: Mapping[str, Any], priority: int) -> None:
         """Remember that these keys are in the row."""

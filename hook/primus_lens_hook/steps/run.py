@@ -8,67 +8,40 @@ passes through as it is.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
-from mmap import mmap
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, List, Optional
 
 from primus_lens_hook import complaints
-from primus_lens_hook.counter import as_integer, commits
-from primus_lens_hook.steps.axes import step_in
 from primus_lens_hook.steps.counts import Counts
+from primus_lens_hook.steps.course import Course
 from primus_lens_hook.steps.limits import Limits
-from primus_lens_hook.steps.native import NOTHING_SENT, NativeRun, unknown_row
+from primus_lens_hook.steps.native import unknown_row
 from primus_lens_hook.steps.parcel import Call, Parcel
-from primus_lens_hook.steps.row import Row
 from primus_lens_hook.steps.sorter import Sorter
-
-logger = logging.getLogger("wandb_step_fix")
 
 
 class RunSteps:
     """One run of this process. Safe for threads, signal handlers and forks."""
 
-    def __init__(
-        self,
-        native: NativeRun,
-        limits: Limits,
-        start_timer: Callable[[], None],
-        forked_child_logs: mmap,  # one byte that all processes see
-    ) -> None:
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._native = course.native
         self._active = True
-        self.counts = Counts()
-        self.sorter: Optional[Sorter] = None  # from the first conflict on
-        self._native = native
-        self._limits = limits
-        self._start_timer = start_timer
-        self._told: Optional[int] = None
-        self._highest: Optional[int] = None  # explicit step so far
-        self._would_be = 0  # wandb's counter, had it got each call as it came
         self._lock = threading.RLock()
         self._serving = False
         self._interrupting: List[Call] = []  # calls of signal handlers, within ours
-        self._handle: Callable[[Call], Any] = self._pass_through
-        self._ends_open_row = False
-        self._forked_child_logs = forked_child_logs
-        if native.is_foreign():
-            self._share()
+        # The first call of a process that did not begin the run makes it a shared one.
+        self._joins = course.native.is_foreign()
 
-    def logical(self, values: Mapping[str, Any], step: Any) -> Optional[int]:
-        """The step that the caller means; None when it cannot be read.
+    @property
+    def counts(self) -> Counts:
+        """What was done so far."""
+        return self._course.counts
 
-        Without one it is what a framework has put into the row, what the training told,
-        and else wandb's counter, or the highest step once the counter is ours.
-        """
-        if step is not None:
-            return as_integer(step)
-        found = step_in(values)
-        if found is None:
-            found = self._told
-        if found is None and self.sorter is not None:
-            found = self._highest
-        return self._native.counter() if found is None else found
+    def step_of(self, values: Mapping[str, Any]) -> Optional[int]:
+        """The step of a row that names none; None when nobody but wandb's counter knows it."""
+        return self._course.step_of(values)
 
     def log(self, call: Call) -> Any:
         """Serve one call; returns and raises what wandb does."""
@@ -79,7 +52,15 @@ class RunSteps:
                 if self._serving:  # by this very thread: it is in a signal handler
                     self._interrupting.append(call)
                     return None
-                return self._serve(self._take, call)
+                self._serving = True
+                try:
+                    self._join_others()
+                    answer = self._course.handle(call)
+                    if self._interrupting:
+                        self._serve_interrupting()
+                    return answer
+                finally:
+                    self._serving = False
         except Exception as fault:
             if call.refused:
                 raise
@@ -95,7 +76,7 @@ class RunSteps:
 
     def told(self, step: int) -> None:
         """Take the training's word for its step."""
-        self._told = step
+        self._course.told = step
 
     def defined(
         self,
@@ -119,29 +100,32 @@ class RunSteps:
     def summary_written(self, record: Any) -> None:
         """Let what the user puts into the summary be newer than what waits. Never raises."""
         try:
+            values = {".".join(item.key): item.value for item in record.update}
             with self._lock:
-                if self._serving:  # it is ours
-                    return
-                values = {".".join(item.key): item.value for item in record.update}
-                if self.sorter is not None and self.sorter.has_any(values):
-                    self.flush()
-                self._native.newest.written(values)
+                if not self._serving:  # else it is ours
+                    self._fenced(lambda sorter: sorter.make_way(values))
+                    self._native.newest.written(values)
         except Exception as fault:
             self.give_up(fault)
 
     def takes_calls(self) -> bool:
         """Whether calls are served here; else they are wandb's."""
-        return self._active and self._native.counts_steps()
+        native = self._native
+        return (
+            self._active
+            and not native.ignores_steps()
+            and (native.can_be_shared or not self._joins)
+        )
 
     def limit(self, limits: Limits) -> None:
         """Bound what waits, from the next call on."""
-        self._limits = limits
-        if self.sorter is not None:
-            self.sorter.limits = limits
+        self._course.limits = limits
+        if self._course.sorter is not None:
+            self._course.sorter.limits = limits
 
     def hand_back(self) -> None:
         """Send everything that waits; the next calls are wandb's. Never raises."""
-        self._fenced(self._end_waiting)
+        self._fenced(lambda _: self._course.end_order())
 
     def resume(self) -> None:
         """Heed that wandb has had calls that were not served here."""
@@ -152,9 +136,9 @@ class RunSteps:
         self._lock = threading.RLock()
         self._serving = False
         self._interrupting.clear()
-        if self.sorter is not None:
-            self.sorter.forget()
-        self._share()
+        if self._course.sorter is not None:
+            self._course.sorter.forget()
+        self._joins = True
 
     def give_up(self, fault: Exception, call: Optional[Call] = None) -> Any:
         """Send what waits, each once, and leave the run to wandb."""
@@ -163,8 +147,8 @@ class RunSteps:
         )
         with self._lock:
             self._active = False
-            waiting = self.sorter.waiting() if self.sorter is not None else []
-            self.sorter = None
+            sorter, self._course.sorter = self._course.sorter, None
+            waiting = sorter.waiting() if sorter is not None else []
             late = bool(waiting) or self._is_late(call)
             if late:
                 self._native.end_open_row()
@@ -178,121 +162,40 @@ class RunSteps:
                 return self._native.give_without_step(call, call.logical)
             return self._native.give_as_is(call, call.step, call.commit)
 
-    def _serve(self, act: Callable[[Any], Any], what: Any) -> Any:
-        self._serving = True
-        try:
-            answer = act(what)
-            while self._interrupting:
-                self._take_interrupting(self._interrupting[0])
-                del self._interrupting[0]
-            return answer
-        finally:
-            self._serving = False
+    def _join_others(self) -> None:
+        if self._joins:
+            self._joins = False
+            self._course.share()
+        else:
+            self._course.heed_others()
 
-    def _take(self, call: Call) -> Any:
-        self.counts.logs += 1
-        if self._forked_child_logs[0] and self._handle != self._without_step:
-            self._share()
-        return self._handle(call)
-
-    def _share(self) -> None:
-        """Heed that another process logs to this run too: nobody knows wandb's counter now."""
-        self._ends_open_row = True
-        self._handle = self._without_step
-
-    def _take_interrupting(self, call: Call) -> None:
-        try:
-            self._take(call)
-        except Exception:
-            if not call.refused:
-                raise
-            self.counts.dropped += 1  # its caller is gone, and cannot be told
+    def _serve_interrupting(self) -> None:
+        while self._interrupting:
+            call = self._interrupting[0]
+            try:
+                self._course.handle(call)
+            except Exception:
+                if not call.refused:
+                    raise
+                self._course.counts.dropped += 1  # its caller is gone, and cannot be told
+            del self._interrupting[0]
 
     def _fenced(self, act: Callable[[Sorter], Any]) -> Any:
         try:
             with self._lock:
-                if self.sorter is None or self._serving:
+                if self._course.sorter is None or self._serving:
                     return None
-                return self._serve(act, self.sorter)
+                self._serving = True
+                try:
+                    self._join_others()
+                    sorter: Optional[Sorter] = self._course.sorter
+                    answer = None if sorter is None else act(sorter)
+                    self._serve_interrupting()
+                    return answer
+                finally:
+                    self._serving = False
         except Exception as fault:
             return self.give_up(fault)
-
-    def _end_waiting(self, sorter: Sorter) -> None:
-        sorter.flush()
-        self._native.end_open_row()  # or wandb would let calls join it that name its native step
-        self.sorter = None
-        self._handle = self._pass_through
-
-    def _pass_through(self, call: Call) -> Any:
-        """Hand the call on as it is, unless wandb would drop it."""
-        native = self._native
-        if call.logical is None:  # a step that wandb will refuse
-            return native.give(call, call.values, None, call.step, call.commit)
-        counter = native.counter()
-        joins = call.explicit is None or call.explicit == counter
-        row = native.open if joins else None
-        values: Optional[Dict[str, Any]] = call.values
-        if row is not None:
-            overwrite = not self._limits.keep_duplicates
-            values = row.fitting(call.values, call.priority, overwrite)
-        if values is None or (call.explicit is not None and call.explicit < counter):
-            return self._conflict(call, counter)
-        logical = call.logical
-        if row is not None and call.explicit is None and row.logical != NOTHING_SENT:
-            logical = row.logical  # it joins a row that has its step already
-        answer = native.give(call, values, logical, call.step, call.commit)
-        if call.explicit is not None:
-            self._highest = max(call.explicit, self._highest or call.explicit)
-        native.newest.note(values, logical)
-        if commits(call.step, call.commit):
-            native.open = None
-        else:
-            native.open = row or Row(logical, 0, 0.0, 0.0)
-            native.open.logical = logical
-            native.open.note(values, call.priority)
-        return answer
-
-    def _conflict(self, call: Call, counter: int) -> Any:
-        """From here on the run's rows are put in order."""
-        self._start_timer()
-        logger.info("step %s came at step %s: rows are put in order now", call.step, counter)
-        self._would_be = counter
-        self.sorter = Sorter(self._native, self._limits, self.counts)
-        self._handle = self._in_order
-        return self._in_order(call)
-
-    def _in_order(self, call: Call) -> Any:
-        assert self.sorter is not None
-        if call.logical is None:
-            return self._native.give(call, call.values, None, call.step, call.commit)
-        self._note_conflict(call)
-        return self.sorter.place(call)
-
-    def _note_conflict(self, call: Call) -> None:
-        step = call.explicit
-        if step is not None and step < self._would_be:
-            self.counts.conflicts += 1
-            logger.debug("step %d is behind %d: %s", step, self._would_be, list(call.values))
-            return
-        if step is not None:
-            self._would_be = step
-            self._highest = max(step, self._highest or step)
-        self._would_be += commits(call.step, call.commit)
-
-    def _without_step(self, call: Call) -> Any:
-        """A row of its own, wherever wandb's counter stands: such a row is never dropped."""
-        native = self._native
-        self._forked_child_logs[0] = 1
-        if self._ends_open_row:
-            self._ends_open_row = False
-            native.end_open_row()
-            for row in self.sorter.waiting() if self.sorter is not None else ():
-                native.give_without_step(row, row.logical)
-            self.sorter = None
-        if call.logical is None or not call.values:
-            return native.give(call, call.values, None, call.step, call.commit)
-        native.plot_over_axis(call.values)
-        return native.give_without_step(call, call.logical)
 
     def _is_late(self, call: Optional[Call]) -> bool:
         if call is None or call.explicit is None:
@@ -307,4 +210,4 @@ class RunSteps:
             try:
                 self._native.give_without_step(parcel, logical)
             except Exception:
-                self.counts.dropped += 1
+                self._course.counts.dropped += 1

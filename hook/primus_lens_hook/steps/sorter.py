@@ -9,6 +9,7 @@ arrays) take everything before them along.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Dict, List, Optional
@@ -19,6 +20,8 @@ from primus_lens_hook.steps.limits import Limits
 from primus_lens_hook.steps.native import NativeRun
 from primus_lens_hook.steps.parcel import Call, Parcel
 from primus_lens_hook.steps.row import Held, Row, copied
+
+logger = logging.getLogger("wandb_step_fix")
 
 
 class Sorter:
@@ -70,9 +73,13 @@ class Sorter:
         """What wandb does not have yet."""
         return [row for row in (*self.parked, *self.window) if not row.handed]
 
-    def has_any(self, keys: Mapping[str, Any]) -> bool:
-        """Whether a value of any of these keys waits."""
-        return any(not row.priorities.keys().isdisjoint(keys) for row in self.waiting())
+    def make_way(self, keys: Mapping[str, Any]) -> None:
+        """Have wandb write, before the user's summary of these keys, what it would have written."""
+        rows = [*self.waiting(), *([self._native.open] if self._native.open else [])]
+        if any(row is not self._latest and row.has_any(keys) for row in rows):
+            self.flush()
+            if self._native.open is not None and self._native.open is not self._latest:
+                self._native.end_open_row()
 
     def forget(self) -> None:
         """Leave what waits to another process."""
@@ -102,12 +109,14 @@ class Sorter:
             row = held.newest_at(logical)
             joining = self._fitting(row, values, call)
             if row is not None and joining is not None:
+                logger.debug("step %d waits already, joined by %s", logical, list(joining))
                 held.join(row, joining, call)
                 self._latest = row
                 return
         self._latest = self._row(call, logical, values)
         # Without a step it is no late row of its step: it is one of now.
         late = call.explicit is not None and logical <= self._native.sent
+        logger.debug("step %d %s: %s", logical, "is parked" if late else "waits", list(values))
         (self.parked if late else self.window).add(self._latest, call)
 
     def _fitting(
@@ -121,9 +130,9 @@ class Sorter:
         return row.fitting(values, call.priority, overwrite)
 
     def _row(self, call: Call, logical: int, values: Dict[str, Any]) -> Row:
-        row = Row(logical, self._calls, time.monotonic(), time.time())
-        row.note(call.values, call.priority)
+        row = Row(logical, call.values, call.priority)
         row.values = values
+        row.sequence, row.since, row.timestamp = self._calls, time.monotonic(), time.time()
         return row
 
     def _open_row_at(self, logical: int) -> Optional[Row]:
@@ -137,7 +146,7 @@ class Sorter:
     def _send_at_once(self, call: Call, logical: int) -> Any:
         self._send_window(self.window.count_below(logical + 1))
         open_row = self._open_row_at(logical)
-        if open_row is not None and open_row.priorities.keys().isdisjoint(call.values):
+        if open_row is not None and not open_row.has_any(call.values):
             return self._join_open_row(call, call.values, open_row)
         step = max(logical, self._native.free_step())
         row = self._row(call, logical, {})
@@ -156,6 +165,7 @@ class Sorter:
 
     def _send_waiting(self, held: Held, step: int) -> None:
         row = held.first
+        logger.debug("step %d goes to wandb as its step %d", row.logical, step)
         try:
             self._send(row, {"_timestamp": row.timestamp, **row.values}, row, step, None)
         except Exception:
@@ -179,6 +189,7 @@ class Sorter:
             commit = True
         answer = native.give(parcel, values, row.logical, step, commit)
         native.open = None if commit else row
+        native.sent = max(native.sent, row.logical)
         return answer
 
     def _settle(self) -> None:

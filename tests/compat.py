@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make compat`: real trainings on each Python and wandb, and with real frameworks.
+
+Each runs twice, with wandb alone and with the step fix; what W&B has is read back from
+its own files. Prints a row for each training; the exit status is 1 if the step fix lost
+a value or the JSONL a call.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import frameworks
+import matrix
+import patterns
+import training
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+NO_FIX = {"WANDB_STEP_FIX_ENABLED": "false"}
+FIX = {"WANDB_STEP_FIX_DUPLICATES": "keep"}
+COLUMNS = ("Python, wandb", "training", "calls", "JSONL lines", "values", "lost alone", "lost")
+
+
+def main():
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    wheel = built_wheel()
+    work = [*pattern_cells(wheel, console), *framework_cells(wheel, console)]
+    table = Table(*COLUMNS, title="values that W&B does not have in the end")
+    failed = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(lambda each: tried(*each), work)
+        for line, trouble in track(done, "training", total=len(work), console=console):
+            table.add_row(*line)
+            failed += trouble
+    console.print(table)
+    for text in failed:
+        console.print(text, markup=False)
+    return 1 if failed else 0
+
+
+def tried(cell, name, python, script, flags):
+    """A line of the table, and what went wrong."""
+    alone, ours = (trained(python, script, flags, env) for env in (NO_FIX, FIX))
+    calls = len(patterns.sent(ours)) * (1 + ("--nproc-per-node" in flags))
+    values = sum(len(data) for data, _ in patterns.sent(ours))
+    lost = len(patterns.lost(ours))
+    share = f"{len(patterns.lost(alone))} ({patterns.share_lost(alone):.0%})"
+    line = (cell, name, str(calls), str(len(ours.lines)), str(values), share, str(lost))
+    if lost or ours.status or ours.complaints or len(ours.lines) < calls:
+        return line, [f"{cell}: {name}: {ours.complaints} {ours.stderr[-500:]}"]
+    return line, []
+
+
+def built_wheel():
+    directory = Path(tempfile.mkdtemp(prefix="primus-lens-wheel-"))
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", directory]
+    subprocess.run([*command, matrix.ROOT], check=True)
+    return next(directory.glob("*.whl"))
+
+
+def pattern_cells(wheel, console):
+    scripts = {**patterns.PATTERNS, "the same key four times": patterns.FOUR_TIMES}
+    for cell in matrix.MATRIX:
+        if matrix.interpreter(cell.python) is None:
+            console.print(f"no Python {cell.python} on this machine: left out", style="yellow")
+            continue
+        python = matrix.environment(cell, wheel)
+        for name, code in scripts.items():
+            yield cell.name, name, python, patterns.script(code), ()
+
+
+def framework_cells(wheel, console):
+    cell = matrix.Cell(frameworks.PYTHON, "", frameworks.REQUIREMENTS, "frameworks")
+    try:
+        python = matrix.environment(cell, wheel)
+    except (subprocess.CalledProcessError, TypeError) as error:
+        console.print(f"no frameworks on this machine: left out ({error})", style="yellow")
+        return
+    for name, code in frameworks.TRAININGS.items():
+        torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+        flags = torchrun if name.startswith("torchrun") else ()
+        yield cell.name, name, python, frameworks.script(code), flags
+
+
+def trained(python, script, flags, env):
+    directory = tempfile.mkdtemp(prefix="primus-lens-compat-")
+    env = {**env, "WANDB_PROJECT": "compat"}
+    done = training.run(directory, script, python=python, flags=flags, env=env, timeout=300)
+    if not (done.directory / "sent.json").exists():
+        sys.exit(f"{python} failed:\n{done.stderr[-3000:]}")
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main())

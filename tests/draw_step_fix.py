@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make docs`: what W&B has of four trainings, without and with the step fix.
+
+Each training really runs, twice; the points are read back from wandb's own files. A point
+is drawn where W&B draws it: over the native step, or over `primus_lens/step` where the
+step fix has defined that axis for the key.
+"""
+
+import tempfile
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import patterns
+import training
+from wandb_file import axes, rows
+
+SHOWN = (
+    "callback one step late",
+    "evaluation in a thread",
+    "two counters",
+    "rewind to a checkpoint",
+)
+WAYS = {"wandb alone": {"WANDB_STEP_FIX_ENABLED": "false"}, "with the step fix": {}}
+TARGET = Path(__file__).parent.parent / "docs" / "step-fix.png"
+AXIS = "primus_lens/step"
+
+
+def main():
+    mpl.use("agg")
+    mpl.rcParams.update({"font.size": 8})
+    figure, panels = plt.subplots(len(SHOWN), len(WAYS), figsize=(8.5, 9), sharex="row")
+    for name, line in zip(SHOWN, panels, strict=True):
+        for (way, env), panel in zip(WAYS.items(), line, strict=True):
+            done = training.run(
+                tempfile.mkdtemp(), patterns.script(patterns.PATTERNS[name]), env=env
+            )
+            draw(panel, done)
+            panel.set_title(f"{name}, {way}: {patterns.share_lost(done):.0%} lost", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(TARGET, dpi=100)
+    print(f"drawn: {TARGET.relative_to(Path.cwd().parent)}")
+
+
+def draw(panel, done):
+    """A line of points for each key: one where W&B has a value."""
+    keys = list(dict.fromkeys(key for data, _ in patterns.sent(done) for key in data))
+    (records,) = done.wandb
+    plotted_over = axes(records)
+    for height, key in enumerate(keys):
+        axis = plotted_over.get(key, "_step")
+        steps = [row[axis] for row in rows(records) if key in row]
+        panel.eventplot(steps, lineoffsets=height, linelengths=0.6, colors=f"C{height}")
+    panel.set_yticks(range(len(keys)), keys)
+    panel.set_ylim(-0.7, len(keys) - 0.3)
+
+
+if __name__ == "__main__":
+    main()
