@@ -155,6 +155,15 @@ def test_errors_are_wandbs_own_and_harm_nothing(bad):
     assert values_of(user_rows(run)) == Counter([1, 2, 3])
 
 
+def test_a_resumed_run_takes_the_steps_before_its_checkpoint():
+    run = repaired()[0]()
+    run._step = run._core_step = 100  # as wandb sets it from the server
+    for step in range(90, 110):
+        run.log({"a": step}, step)
+    run.finish()
+    assert {row[AXIS]: row["a"] for row in run.rows} == {step: step for step in range(90, 110)}
+
+
 @settings(max_examples=200, deadline=None)
 @given(training=trainings)
 def test_a_summary_of_the_users_choice_is_left_alone(training):

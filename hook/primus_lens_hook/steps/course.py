@@ -32,7 +32,7 @@ class Course:
         native: NativeRun,
         limits: Limits,
         start_timer: Callable[[], None],
-        forked_child_logs: mmap,  # one byte that all processes see
+        others_log: mmap,  # one byte that forked children see: whether any logs to our runs
     ) -> None:
         self.native = native
         self.limits = limits
@@ -41,8 +41,7 @@ class Course:
         self.sorter: Optional[Sorter] = None  # while the run is put in order
         self.handle: Callable[[Call], Any] = self._pass_through
         self._start_timer = start_timer
-        self._forked_child_logs = forked_child_logs
-        self._shared = False  # with another process
+        self.others_log = others_log
         self._highest: Optional[int] = None  # explicit step so far
         self._would_be = 0  # wandb's counter, had it got each call as it came
 
@@ -59,16 +58,12 @@ class Course:
             found = self.native.counter() if self._highest is None else self._highest
         return found
 
-    def heed_others(self) -> None:
-        """Give up steps if a forked child logs to a run of its parent."""
-        if self._forked_child_logs[0] and not self._shared:
-            self.share()
-
     def share(self) -> None:
         """Heed that another process logs to this run too: nobody knows wandb's counter now."""
-        self._shared = True
+        if self.handle == self._without_step:
+            return
+        self.others_log[0] = 1
         self.native.end_open_row()  # or the next row would join it
-        self._forked_child_logs[0] = 1
         self.handle = self._without_step
         for row in self.sorter.waiting() if self.sorter is not None else ():
             self.native.give_without_step(row, row.logical)

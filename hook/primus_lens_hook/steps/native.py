@@ -100,6 +100,7 @@ class NativeRun:
 
     def plot_over_axis(self, values: Mapping[str, Any]) -> None:
         """Have wandb plot these keys over the logical step, but for those the user plots."""
+        self._define_axis()
         for key in self.axes.to_define(values):
             self._define(key.replace(".", "\\."), step_metric=AXIS, step_sync=False)
 

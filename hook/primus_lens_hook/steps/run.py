@@ -9,7 +9,6 @@ passes through as it is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Any, Callable, List, Optional
 
 from primus_lens_hook import complaints
@@ -28,6 +27,7 @@ class RunSteps:
         self._course = course
         self._native = course.native
         self._active = True
+        self.step_of = course.step_of
         self._lock = threading.RLock()
         self._serving = False
         self._interrupting: List[Call] = []  # calls of signal handlers, within ours
@@ -38,10 +38,6 @@ class RunSteps:
     def counts(self) -> Counts:
         """What was done so far."""
         return self._course.counts
-
-    def step_of(self, values: Mapping[str, Any]) -> Optional[int]:
-        """The step of a row that names none; None when nobody but wandb's counter knows it."""
-        return self._course.step_of(values)
 
     def log(self, call: Call) -> Any:
         """Serve one call; returns and raises what wandb does."""
@@ -54,7 +50,8 @@ class RunSteps:
                     return None
                 self._serving = True
                 try:
-                    self._join_others()
+                    if self._joins or self._course.others_log[0]:
+                        self._join_others()
                     answer = self._course.handle(call)
                     if self._interrupting:
                         self._serve_interrupting()
@@ -163,11 +160,9 @@ class RunSteps:
             return self._native.give_as_is(call, call.step, call.commit)
 
     def _join_others(self) -> None:
-        if self._joins:
+        if self._joins or self._course.others_log[0]:
             self._joins = False
             self._course.share()
-        else:
-            self._course.heed_others()
 
     def _serve_interrupting(self) -> None:
         while self._interrupting:
