@@ -4,6 +4,7 @@
 import re
 
 import pytest
+import training
 
 LOOP = """
     import atexit, os, signal, sys, wandb
@@ -204,7 +205,7 @@ def test_threads_that_log_first_share_one_file(train):
     assert sorted(row["who"] for row in done.data) == list(range(8))
 
 
-def test_rows_reach_wandb_as_they_were(train):
+def test_rows_in_order_reach_wandb_as_they_were(tmp_path):
     code = """
         import wandb
         wandb.init(project="p")
@@ -213,11 +214,10 @@ def test_rows_reach_wandb_as_they_were(train):
             wandb.log({"late": i}, commit=False)
         wandb.finish()
     """
-    hooked = train(code).rows
-    train(code, env={"PRIMUS_LENS_WANDB_HOOK": "0"})
-    native = train(code, env={"PRIMUS_LENS_WANDB_HOOK": "0"}).rows[-len(hooked) :]
+    hooked = training.run(tmp_path / "hooked", code).rows
+    native = training.run(tmp_path / "native", code, env={"PRIMUS_LENS_WANDB_HOOK": "0"}).rows
+    assert [row.pop("primus_lens/step") for row in hooked] == [2 * i for i in range(30)]
     assert hooked == native
-    assert len(native) == 30
 
 
 def test_the_mark_can_be_left_out(train, tmp_path):

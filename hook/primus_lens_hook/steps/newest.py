@@ -34,9 +34,12 @@ class Newest:
             self._note_each(values, logical)
             return
         keys = tuple(values)
-        known = self._rows.pop(keys, None)
-        newer = known is not None and logical < known[0]
-        self._rows[keys] = known if known is not None and newer else (logical, values)
+        known = self._rows.get(keys)
+        if known is not None:
+            if logical < known[0]:
+                return
+            del self._rows[keys]  # of rows of one step the later one counts: it goes to the end
+        self._rows[keys] = (logical, values)
         if len(self._rows) > MAX_ROWS:
             self._look_into_rows()
 
