@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Dict, List, Optional
 
-from primus_lens_hook.counter import commits
 from primus_lens_hook.steps.counts import Counts
 from primus_lens_hook.steps.limits import Limits
 from primus_lens_hook.steps.native import NativeRun
@@ -56,7 +55,7 @@ class Sorter:
             answer = self._send_at_once(call, logical)
         elif values:
             self._take(call, logical, values)
-        if commits(call.step, call.commit):
+        if call.commit or call.explicit is None:  # whose step is a guess: nothing to overwrite
             self._latest = None
         self._trim()
         return answer
