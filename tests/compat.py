@@ -23,11 +23,12 @@ from rich.table import Table
 
 NO_FIX = {"WANDB_STEP_FIX_ENABLED": "false"}
 FIX = {"WANDB_STEP_FIX_DUPLICATES": "keep"}
-COLUMNS = ("Python, wandb", "training", "calls", "JSONL lines", "values", "lost alone", "lost")
+COLUMNS = ("Python, wandb", "training", "rows sent", "in JSONL", "in W&B, alone", "with the fix",
+           "values sent", "lost alone", "lost")  # fmt: skip
 
 
 def main():
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 170)
     wheel = built_wheel()
     work = [*pattern_cells(wheel, console), *framework_cells(wheel, console)]
     table = Table(*COLUMNS, title="values that W&B does not have in the end")
@@ -50,7 +51,8 @@ def tried(cell, name, python, script, flags):
     values = sum(len(data) for data, _ in patterns.sent(ours))
     lost = len(patterns.lost(ours))
     share = f"{len(patterns.lost(alone))} ({patterns.share_lost(alone):.0%})"
-    line = (cell, name, str(calls), str(len(ours.lines)), str(values), share, str(lost))
+    counts = (calls, len(ours.lines), len(alone.rows), len(ours.rows), values, share, lost)
+    line = (cell, name, *map(str, counts))
     if lost or ours.status or ours.complaints or len(ours.lines) < calls:
         return line, [f"{cell}: {name}: {ours.complaints} {ours.stderr[-500:]}"]
     return line, []
