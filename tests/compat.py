@@ -29,8 +29,9 @@ COLUMNS = ("Python, wandb", "training", "rows sent", "in JSONL", "in W&B, alone"
 
 def main():
     console = Console(width=None if sys.stdout.isatty() else 170)
-    wheel = built_wheel()
-    work = [*pattern_cells(wheel, console), *framework_cells(wheel, console)]
+    with tempfile.TemporaryDirectory(prefix="primus-lens-wheel-") as directory:
+        wheel = build_wheel(directory)
+        work = [*pattern_cells(wheel, console), *framework_cells(wheel, console)]
     table = Table(*COLUMNS, title="values that W&B does not have in the end")
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -45,8 +46,15 @@ def main():
 
 
 def tried(cell, name, python, script, flags):
+    """Train with wandb alone and with the step fix; returns what `compared` does."""
+    with tempfile.TemporaryDirectory(prefix="primus-lens-compat-") as directory:
+        alone = trained(Path(directory, "alone"), python, script, flags, NO_FIX)
+        ours = trained(Path(directory, "ours"), python, script, flags, FIX)
+        return compared(cell, name, alone, ours, flags)
+
+
+def compared(cell, name, alone, ours, flags):
     """A line of the table, and what went wrong."""
-    alone, ours = (trained(python, script, flags, env) for env in (NO_FIX, FIX))
     calls = len(patterns.sent(ours)) * (1 + ("--nproc-per-node" in flags))
     values = sum(len(data) for data, _ in patterns.sent(ours))
     lost = len(patterns.lost(ours))
@@ -58,11 +66,10 @@ def tried(cell, name, python, script, flags):
     return line, []
 
 
-def built_wheel():
-    directory = Path(tempfile.mkdtemp(prefix="primus-lens-wheel-"))
+def build_wheel(directory):
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", directory]
     subprocess.run([*command, matrix.ROOT], check=True)
-    return next(directory.glob("*.whl"))
+    return next(Path(directory).glob("*.whl"))
 
 
 def pattern_cells(wheel, console):
@@ -89,8 +96,7 @@ def framework_cells(wheel, console):
         yield cell.name, name, python, frameworks.script(code), flags
 
 
-def trained(python, script, flags, env):
-    directory = tempfile.mkdtemp(prefix="primus-lens-compat-")
+def trained(directory, python, script, flags, env):
     env = {**env, "WANDB_PROJECT": "compat"}
     done = training.run(directory, script, python=python, flags=flags, env=env, timeout=300)
     if not (done.directory / "sent.json").exists():

@@ -32,11 +32,12 @@ def main():
     figure, panels = plt.subplots(len(SHOWN), len(WAYS), figsize=(8.5, 9), sharex="row")
     for name, line in zip(SHOWN, panels, strict=True):
         for (way, env), panel in zip(WAYS.items(), line, strict=True):
-            done = training.run(
-                tempfile.mkdtemp(), patterns.script(patterns.PATTERNS[name]), env=env
-            )
-            draw(panel, done)
-            panel.set_title(f"{name}, {way}: {patterns.share_lost(done):.0%} lost", fontsize=8)
+            with tempfile.TemporaryDirectory() as directory:
+                script = patterns.script(patterns.PATTERNS[name])
+                done = training.run(directory, script, env=env)
+                draw(panel, done)
+                lost = patterns.share_lost(done)
+            panel.set_title(f"{name}, {way}: {lost:.0%} lost", fontsize=8)
     figure.tight_layout()
     figure.savefig(TARGET, dpi=100)
     print(f"drawn: {TARGET.relative_to(Path.cwd().parent)}")
