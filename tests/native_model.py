@@ -53,7 +53,9 @@ class Run:
             self._write()
             self._core_step += 1
 
-    def define_metric(self, name, step_metric=None, *, summary=None, overwrite=None, **_):
+    def define_metric(
+        self, name, step_metric=None, step_sync=None, hidden=None, summary=None, overwrite=None
+    ):
         new = {"step_metric": step_metric, "summary": summary}
         old = {} if overwrite else self.metrics.get(name, {})
         self.metrics[name] = {**new, **{k: v for k, v in old.items() if v and not new[k]}}

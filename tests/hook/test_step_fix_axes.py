@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What displaced rows are plotted over, what waits at most, and for how long."""
+
+import time
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from primus_lens_hook.steps.axes import AXIS
+from primus_lens_hook.steps.process import ATTRIBUTE
+from repaired import repaired
+
+HF = "train/global_step"
+
+
+def displaced(define=lambda run: None, late=None, **bounds):
+    """A run whose last row is late: wandb has passed its step."""
+    run_class, step_fix = repaired(**bounds)
+    run = run_class()
+    define(run)
+    for step in range(5):
+        run.log({"loss": step}, step)
+    run.log(late or {"eval.acc": 1}, 2)
+    step_fix.flush()
+    return run
+
+
+def test_displaced_keys_alone_are_plotted_over_their_step():
+    run = displaced()
+    assert run.metrics["eval\\.acc"]["step_metric"] == AXIS
+    assert set(run.metrics) == {AXIS, "eval\\.acc"}
+    assert run.metrics[AXIS]["summary"] == "none"
+
+
+def test_the_users_axes_win_whenever_they_are_defined():
+    before = displaced(lambda run: run.define_metric("eval.*", step_metric="epoch"))
+    assert "eval\\.acc" not in before.metrics
+    after = displaced()
+    after.define_metric("eval*", "epoch", None, None, "min")
+    assert after.metrics["eval\\.acc"] == {"step_metric": "epoch", "summary": "min"}
+
+
+def test_a_key_with_a_star_is_no_pattern():
+    assert set(displaced(late={"odd*": 1}).metrics) == {AXIS}
+
+
+def test_the_frameworks_step_is_filled_in_for_its_keys():
+    run = displaced(lambda run: run.define_metric("*", step_metric=HF))
+    run.finish()
+    assert [row[HF] for row in run.rows if "eval.acc" in row] == [2]
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=st.lists(st.integers(0, 60), max_size=60), text=st.sampled_from(["", "x" * 500]))
+def test_no_more_waits_than_allowed(steps, text):
+    run_class, _ = repaired(buffer_size=7, bytes=4000)
+    run = run_class()
+    for number, step in enumerate(steps):
+        run.log({"a": number, "text": text}, step)
+        sorter = vars(run)[ATTRIBUTE]._course.sorter
+        if sorter is not None:
+            assert max(len(sorter.window), len(sorter.parked)) <= 7
+            assert sorter.window.size + sorter.parked.size <= 4000
+
+
+def test_rows_leave_in_time_and_the_timer_ends_with_the_run():
+    run_class, step_fix = repaired(flush_interval=0.05, parked_interval=0.05)
+    run = run_class()
+    for step in 5, 2, 9:
+        run.log({"a": step}, step)
+    timer = step_fix._timer
+    time.sleep(0.5)
+    assert vars(run)[ATTRIBUTE]._course.sorter.waiting() == []
+    run.finish()
+    timer.join(5)
+    assert not timer.is_alive()
+    assert {row["a"] for row in run.rows} == {2, 5, 9}
