@@ -49,6 +49,37 @@ def test_the_frameworks_step_is_filled_in_for_its_keys():
     assert [row[HF] for row in run.rows if "eval.acc" in row] == [2]
 
 
+def test_a_late_row_takes_a_step_that_nobody_uses():
+    run = repaired()[0]()
+    for step in 0, 10, 3, 20, 30:
+        run.log({"a": step}, step)
+    run.finish()
+    assert {row["_step"]: row["a"] for row in run.rows} == {0: 0, 10: 10, 11: 3, 20: 20, 30: 30}
+
+
+def test_a_late_row_waits_for_one_rather_than_displace_others():
+    run = repaired()[0]()
+    for step in 0, 1, 2, 0, 3, 4:
+        run.log({"a": step}, step)
+    run.finish()
+    assert {row["_step"]: row["a"] for row in run.rows} == {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 0}
+
+
+def test_nothing_is_overwritten_on_the_guess_of_a_step():
+    run = repaired()[0]()
+    for value, step, commit in (1, 5, None), (2, 3, None), (3, None, False), (4, 5, None):
+        run.log({"a": value}, step, commit)
+    run.finish()
+    assert sorted(row["a"] for row in run.rows) == [1, 2, 3, 4]
+
+
+def test_a_row_keeps_its_step_when_a_framework_joins_it():
+    run = repaired()[0]()
+    run.log({"a": 1}, 5)
+    run.log({"b": 2, HF: 7})
+    assert run.rows == [{"_step": 5, "a": 1, "b": 2, HF: 7, AXIS: 5}]
+
+
 @settings(max_examples=200, deadline=None)
 @given(steps=st.lists(st.integers(0, 60), max_size=60), text=st.sampled_from(["", "x" * 500]))
 def test_no_more_waits_than_allowed(steps, text):
