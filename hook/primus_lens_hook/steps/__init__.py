@@ -7,6 +7,7 @@ wait in a short window (`sorter`), leave it in the order of the steps their call
 and carry that step in a column of their own, `primus_lens/step` (`axes`), because a late
 row can only have a native step that is still free.
 
-`run` is where a log call comes in and where the fence stands, `process` is what all runs
-of a process share, `native` is the only module that touches wandb's objects.
+`run` is where a log call comes in and where the fence stands, `course` decides what becomes
+of it, `process` is what all runs of a process share, and `native` is the only module that
+touches wandb's objects.
 """
