@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from native_model import Media
+from native_model import Item, Media, Record
 from primus_lens_hook import complaints, steps
 from repaired import overdue, repaired, user_rows, values_of
 
@@ -110,3 +110,26 @@ def test_a_fault_at_each_line(part, monkeypatch):
         lost = Counter(sent) - has
         # Before the call is the run's, a fault makes it wandb's, which may drop it.
         assert not lost or (not saboteur.in_run and list(lost) == sent[-1:]), saboteur.where
+
+
+@pytest.mark.parametrize("way_out", ["finish", "define_metric", "flush", "unpatch", "summary"])
+def test_a_wandb_that_is_gone_raises_nowhere_but_where_it_would(way_out):
+    run_class, step_fix = repaired()
+    run = run_class()
+    for step in 5, 3, 9, 2:
+        run.log({"a": step}, step)
+    native = vars(run)["_primus_lens_steps"]._native
+    native._log = native._define = run.summary.update = gone
+    ways = {
+        "finish": run.finish,
+        "define_metric": lambda: run.define_metric("b"),
+        "flush": step_fix.flush,
+        "unpatch": step_fix.disable,
+        "summary": lambda: run._summary_update_callback(Record([Item(("a",), 1)])),
+    }
+    ways[way_out]()
+    assert step_fix.counts()["dropped"] == 3
+
+
+def gone(*_, **__):
+    raise BrokenPipeError("wandb's service is gone")

@@ -148,7 +148,7 @@ class RunSteps:
             waiting = sorter.waiting() if sorter is not None else []
             late = bool(waiting) or self._is_late(call)
             if late:
-                self._native.end_open_row()
+                self._end_open_row()
             for row in waiting:
                 self._rescue(row, row.logical)
             for interrupting in self._interrupting:
@@ -199,6 +199,12 @@ class RunSteps:
             return call.explicit < self._native.counter()
         except Exception:
             return False
+
+    def _end_open_row(self) -> None:
+        try:
+            self._native.end_open_row()
+        except Exception:  # wandb's service is gone: so are the rows, but not the training
+            return
 
     def _rescue(self, parcel: Parcel, logical: Optional[int]) -> None:
         if not parcel.handed:
