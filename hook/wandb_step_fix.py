@@ -22,7 +22,7 @@ from typing import Any, ContextManager, Dict, Optional
 
 from primus_lens_hook import boot, patch
 from primus_lens_hook.counter import as_integer
-from primus_lens_hook.steps.process import StepFix
+from primus_lens_hook.steps.process import DEFAULT_PRIORITY, StepFix
 
 __all__ = [
     "WandBStepManager",
@@ -33,11 +33,6 @@ __all__ = [
     "unpatch_wandb_log",
     "update_training_step",
 ]
-
-PRIORITY_TRAINER = 0
-PRIORITY_EVALUATION = 1
-PRIORITY_DEFAULT = 5
-PRIORITY_DEBUG = 10
 
 logger = logging.getLogger("wandb_step_fix")
 _unpatched = False
@@ -104,7 +99,7 @@ def safe_wandb_log(
     data: Dict[str, Any],
     step: Optional[int] = None,
     source: str = "unknown",
-    priority: int = PRIORITY_DEFAULT,
+    priority: int = DEFAULT_PRIORITY,
 ) -> None:
     """`wandb.log` that never raises: what wandb refuses is a warning of the logger.
 

@@ -136,9 +136,8 @@ def _observed_if_ignored(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Ca
     def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
         calling.arrived = False
         answer = native(self, data, *args, **kwargs)
-        row = None if calling.arrived else hook.recorder.snapshot(data)
-        if row is not None:
-            hook.recorder.record(self, row, args[0] if args else kwargs.get("step"))
+        if not calling.arrived:
+            _record(hook.recorder, self, data, args, kwargs)
         return answer
 
     return log
@@ -149,13 +148,18 @@ def _observed_disabled(run: Any, native: Callable[..., Any], hook: Hook) -> Any:
 
     @functools.wraps(native)
     def log(data: Any, *args: Any, **kwargs: Any) -> Any:
-        row = hook.recorder.snapshot(data)
-        if row is not None:
-            hook.recorder.record(run, row, args[0] if args else kwargs.get("step"))
+        _record(hook.recorder, run, data, args, kwargs)
         return native(data, *args, **kwargs)
 
     log.primus_lens_native = native  # type: ignore[attr-defined]
     return log
+
+
+def _record(recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any) -> None:
+    """Record a call that wandb's counter has no part in."""
+    row = recorder.snapshot(data)
+    if row is not None:
+        recorder.record(run, row, args[0] if args else kwargs.get("step"))
 
 
 def _marked(row: Dict[str, Any], columns: Dict[str, Any]) -> Dict[str, Any]:

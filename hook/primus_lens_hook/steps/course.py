@@ -80,10 +80,9 @@ class Course:
     def _pass_through(self, call: Call) -> Any:
         """Hand the call on as it is, unless wandb would drop it."""
         native = self.native
-        self.counts.logs += 1
+        if call.is_unreadable:
+            return native.give_as_is(call, call.step, call.commit)
         explicit = call.explicit
-        if explicit is None and call.step is not None:
-            return native.give_as_is(call, call.step, call.commit)  # wandb will refuse it
         counter = native.counter()
         row = native.open if explicit is None or explicit == counter else None
         values: Optional[Dict[str, Any]] = call.values
@@ -101,7 +100,7 @@ class Course:
             self._highest = max(explicit, self._highest or explicit)
         native.sent = max(native.sent, logical)
         native.newest.note(values, logical)
-        if call.commit or (call.commit is None and call.step is None):
+        if commits(call.step, call.commit):
             native.open = None
         elif row is None:
             native.open = Row(logical, values, call.priority)
@@ -115,7 +114,6 @@ class Course:
         self._start_timer()
         if call.logical is None:
             call.logical = counter
-        self.counts.logs -= 1
         logger.info("step %s came at step %s: rows are put in order now", call.step, counter)
         self._would_be = counter
         self.sorter = Sorter(self.native, self.limits, self.counts)
@@ -124,7 +122,6 @@ class Course:
 
     def _in_order(self, call: Call) -> Any:
         assert self.sorter is not None
-        self.counts.logs += 1
         if call.is_unreadable:
             return self.native.give_as_is(call, call.step, call.commit)
         self._note_conflict(call)
@@ -144,7 +141,6 @@ class Course:
     def _without_step(self, call: Call) -> Any:
         """A row of its own, wherever wandb's counter stands: such a row is never dropped."""
         native = self.native
-        self.counts.logs += 1
         if call.is_unreadable or not call.values:
             return native.give_as_is(call, call.step, call.commit)
         native.plot_over_axis(call.values)

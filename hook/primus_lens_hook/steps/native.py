@@ -104,23 +104,9 @@ class NativeRun:
         for key in self.axes.to_define(values):
             self._define(key.replace(".", "\\."), step_metric=AXIS, step_sync=False)
 
-    def redefine(
-        self,
-        key: str,
-        step_metric: Any,
-        step_sync: Optional[bool],
-        hidden: Optional[bool],
-        summary: Optional[str],
-    ) -> None:
+    def redefine(self, key: str, **how: Any) -> None:
         """Define a key that we had defined as the user's glob has it."""
-        self._define(
-            key.replace(".", "\\."),
-            step_metric=step_metric,
-            step_sync=step_sync,
-            hidden=hidden,
-            summary=summary,
-            overwrite=True,
-        )
+        self._define(key.replace(".", "\\."), overwrite=True, **how)
 
     def restore(self, summary: Dict[str, Any]) -> None:
         """Put values back into the run's summary, where the user lets rows decide."""

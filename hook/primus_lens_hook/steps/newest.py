@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Dict, Tuple
 
 from primus_lens_hook.scalars import unwrap
+from primus_lens_hook.steps.row import LONGEST_TEXT
 
 MAX_KEYS = 10_000  # a training that makes up keys for each row must not fill the memory
 MAX_ROWS = 64
-LONGEST_TEXT = 4096  # characters
 
 _NUMBERS = {float, int, bool}
 
@@ -83,8 +83,6 @@ class Newest:
 
 
 def _is_small(value: Any) -> bool:
-    if type(value) in _NUMBERS or value is None:
-        return True
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT
-    return isinstance(value, (int, float))
+    return value is None or isinstance(value, (int, float))

@@ -36,7 +36,7 @@ class StepFix:
         self._methods: Optional[Methods] = None
         self._limits = limits
         self._columns = columns
-        self._training_step: Optional[int] = None
+        self.training_step: Optional[int] = None  # by its own word
         self._runs: List[RunSteps] = []  # not finished
         self._counts: List[Counts] = []  # of the finished ones too
         self._lock = threading.RLock()
@@ -90,14 +90,9 @@ class StepFix:
         finally:
             self._calling.priority = DEFAULT_PRIORITY
 
-    @property
-    def training_step(self) -> Optional[int]:
-        """What the training told."""
-        return self._training_step
-
     def told(self, step: int) -> None:
         """Take the training's word for its step."""
-        self._training_step = step
+        self.training_step = step
         for steps in self._runs:
             steps.told(step)
 
@@ -162,8 +157,8 @@ class StepFix:
                 assert self._methods is not None
                 native = NativeRun(run, self._methods, self._columns)
                 steps = RunSteps(Course(native, self._limits, self._start_timer, self._shared))
-                if self._training_step is not None:
-                    steps.told(self._training_step)
+                if self.training_step is not None:
+                    steps.told(self.training_step)
                 self._runs.append(steps)
                 self._counts.append(steps.counts)
                 vars(run)[ATTRIBUTE] = steps  # not setattr: wandb's Run refuses unknown names

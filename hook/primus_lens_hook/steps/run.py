@@ -50,8 +50,8 @@ class RunSteps:
                     return None
                 self._serving = True
                 try:
-                    if self._joins or self._course.others_log[0]:
-                        self._join_others()
+                    self._join_others()
+                    self._course.counts.logs += 1
                     answer = self._course.handle(call)
                     if self._interrupting:
                         self._serve_interrupting()
@@ -90,7 +90,13 @@ class RunSteps:
             axis = getattr(step_metric, "name", step_metric)  # a Metric of wandb's, or a name
             with self._lock:
                 for key in self._native.axes.defined(name, axis, summary):
-                    self._native.redefine(key, step_metric, step_sync, hidden, summary)
+                    self._native.redefine(
+                        key,
+                        step_metric=step_metric,
+                        step_sync=step_sync,
+                        hidden=hidden,
+                        summary=summary,
+                    )
         except Exception as fault:
             self.give_up(fault)
 
@@ -168,6 +174,7 @@ class RunSteps:
         while self._interrupting:
             call = self._interrupting[0]
             try:
+                self._course.counts.logs += 1
                 self._course.handle(call)
             except Exception:
                 if not call.refused:
