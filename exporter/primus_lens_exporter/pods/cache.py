@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pods that are known, by UID. One thread writes, any may read.
+
+A pod stays known for a while after it is gone: its files are read after that, and its series
+end later still. A UID is never used twice, so an entry can be late but never another pod's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from primus_lens_exporter.pods.pod import Pod
+
+GRACE_SECONDS = 600.0
+MAX_GONE = 4096  # about 4 MB; the longest gone are forgotten first
+
+
+class PodCache:
+    """Who each pod is."""
+
+    def __init__(self) -> None:
+        self.synced = False
+        """Whether all pods have been listed once: one that is unknown now is new or none."""
+        # Readers see one dict in which single entries are set: no lock, and never a moment at
+        # which a pod that is on its way out is in neither of two.
+        self._pods: dict[str, Pod] = {}
+        self._gone: dict[str, float] = {}  # since when, in the order of time
+
+    def get(self, uid: str) -> Pod | None:
+        """The pod, or None while it is not known."""
+        return self._pods.get(uid)
+
+    def uids(self) -> list[str]:
+        """The UIDs of all that are known."""
+        return list(self._pods)
+
+    def __len__(self) -> int:
+        """How many are known, those that are gone among them."""
+        return len(self._pods)
+
+    def put(self, pod: Pod) -> None:
+        """The pod is there and looks like this."""
+        self._gone.pop(pod.uid, None)
+        self._pods[pod.uid] = pod
+
+    def remove(self, uid: str) -> None:
+        """The pod is gone."""
+        if uid in self._pods:
+            self._gone.setdefault(uid, time.monotonic())
+        self.forget()
+
+    def replace(self, pods: Iterable[Pod]) -> None:
+        """These pods are there and no others."""
+        there = set()
+        for pod in pods:
+            there.add(pod.uid)
+            self.put(pod)
+        for uid in self._pods.keys() - there:
+            self.remove(uid)
+        self.synced = True
+
+    def forget(self) -> None:
+        """Drop those that have been gone for long enough."""
+        before = time.monotonic() - GRACE_SECONDS
+        while self._gone:
+            uid, since = next(iter(self._gone.items()))
+            if since > before and len(self._gone) <= MAX_GONE:
+                return
+            del self._gone[uid], self._pods[uid]

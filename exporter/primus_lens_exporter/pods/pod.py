@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept of a pod, and how it is read from the pod's JSON. Pure: no network, no clock.
+
+Names, labels and annotations come from users: whatever they are, nothing here raises but
+NoPod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from primus_lens_exporter.pods.labels import series_labels
+from primus_lens_exporter.pods.workload import Owner, workload
+
+STATUS = "primus-lens.io/status"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+class Pod(NamedTuple):
+    """A pod, as far as its series tell of it."""
+
+    uid: str
+    namespace: str
+    name: str
+
+    node: str
+    """Empty while it is not scheduled."""
+
+    containers: tuple[str, ...]
+    """All of them, init containers first."""
+
+    container: str
+    """The one that trains."""
+
+    workload: str
+    workload_kind: str
+
+    labels: tuple[tuple[str, str], ...]
+    """Those that are allowed, under their names in a series."""
+
+
+class NoPod(Exception):
+    """The document is not a pod with UID, namespace and name."""
+
+
+# The API's own names, and its nulls where a Go program would leave a field out.
+class _Owner(msgspec.Struct, gc=False, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class _Metadata(msgspec.Struct, gc=False, rename="camel"):
+    uid: str
+    namespace: str
+    name: str
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[_Owner] | None = None
+
+
+class _Container(msgspec.Struct, gc=False):
+    name: str
+
+
+class _Spec(msgspec.Struct, gc=False, rename="camel"):
+    containers: list[_Container] | None = None
+    init_containers: list[_Container] | None = None
+    node_name: str | None = None
+
+
+class _Document(msgspec.Struct, gc=False):
+    metadata: _Metadata
+    spec: _Spec
+
+
+class _Status(msgspec.Struct, gc=False):
+    containers: list[str] = []
+
+
+_document = msgspec.json.Decoder(_Document)
+_status = msgspec.json.Decoder(_Status)
+
+
+def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
+    """Read a pod as the API writes it, with those of its labels that are allowed.
+
+    Raises NoPod.
+    """
+    try:
+        found = _document.decode(document)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        raise NoPod from None
+    metadata, spec = found.metadata, found.spec
+    if not (metadata.uid and metadata.namespace and metadata.name):
+        raise NoPod
+    labels = metadata.labels or {}
+    containers = [each.name for each in spec.containers or ()]
+    belongs = workload(metadata.name, _controller(metadata.owner_references), labels)
+    return Pod(
+        uid=metadata.uid,
+        namespace=metadata.namespace,
+        name=metadata.name,
+        node=spec.node_name or "",
+        containers=(*(each.name for each in spec.init_containers or ()), *containers),
+        container=_training(containers, metadata.annotations or {}),
+        workload=belongs.name,
+        workload_kind=belongs.kind,
+        labels=series_labels(labels, allowed),
+    )
+
+
+def _controller(owners: list[_Owner] | None) -> Owner | None:
+    for owner in owners or ():
+        if owner.controller and owner.kind and owner.name:
+            return Owner(owner.api_version.rpartition("/")[0], owner.kind, owner.name)
+    return None
+
+
+def _training(containers: list[str], annotations: Mapping[str, str]) -> str:
+    """The first that the webhook injected, else kubectl's default, else the first there is.
+
+    Users can write both annotations: only what names one of the pod's containers counts.
+    """
+    named = [*_injected(annotations.get(STATUS, "{}")), annotations.get(DEFAULT_CONTAINER)]
+    return next((name for name in (*named, *containers) if name in containers), "")
+
+
+def _injected(status: str) -> list[str]:
+    try:
+        return _status.decode(status).containers
+    except (ValueError, RecursionError):
+        return []
