@@ -36,18 +36,20 @@ def record(step=1, run="r", timestamp=1.5, **data):
 
 
 class Exporter:
-    def __init__(self, root, *flags, wrapper=()):
+    def __init__(self, root, *flags, wrapper=(), environ=()):
         self.root = root
+        self.environ = {**training.clean_environ(), **dict(environ)}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.command = [*wrapper, sys.executable, "-m", "primus_lens_cli", "exporter"]
-        self.command += ["--records.path", root, "--web.listen-address", f"127.0.0.1:{self.port}"]
-        self.command += flags
+        self.command += ["--web.listen-address", f"127.0.0.1:{self.port}", *flags]
+        if root is not None:
+            self.command += ["--records.path", root]
         self.process = None
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            self.command, env=training.clean_environ(), stderr=subprocess.PIPE, text=True
+            self.command, env=self.environ, stderr=subprocess.PIPE, text=True
         )
         until(lambda: self.status("/-/ready") == 200)
         return self
@@ -76,6 +78,11 @@ class Exporter:
     def page(self):
         with self.get("/metrics") as response:
             return response.read().decode()
+
+    def series(self):
+        """The trainings' part of the page."""
+        lines = self.page().splitlines()
+        return "\n".join(line for line in lines if line.startswith("primus_lens_wandb_"))
 
     def value(self, series):
         """The number behind a series written as on the page, or None."""

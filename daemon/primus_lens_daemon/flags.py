@@ -55,15 +55,32 @@ def parse(
         _add(parser, field, prefix)
     given = vars(parser.parse_args(arguments))
     values = {field.name: _value(parser, field, given, environ, prefix) for field in fields}
-    return settings(**values)
+    try:
+        return settings(**values)
+    except ValueError as error:  # values that make no sense together
+        parser.error(str(error))
+
+
+def boolean(text: str) -> bool:
+    """For `parse`: a switch, which may also be given a word. ValueError for another one."""
+    if text not in ("true", "false"):
+        raise ValueError(f"expected true or false, not {text!r}")
+    return text == "true"
 
 
 def _add(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], prefix: str) -> None:
-    default = "required" if field.default is dataclasses.MISSING else f"default: {field.default}"
+    default = f"default: {field.default}"
+    if field.default is dataclasses.MISSING:
+        default = "required"
+    elif field.default in (None, "", ()):
+        default = "default: none"
+    is_switch = field.metadata["parse"] is boolean
     parser.add_argument(
         field.metadata["flag"],
         dest=field.name,
         action="append" if field.metadata["repeatable"] else "store",
+        nargs="?" if is_switch else None,
+        const="true" if is_switch else None,
         metavar=field.metadata["metavar"],
         help=f"{field.metadata['help']} [{default}; env: {_env(field, prefix)}]".replace("%", "%%"),
     )

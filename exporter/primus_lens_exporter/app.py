@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import logging
@@ -11,13 +12,20 @@ import resource
 
 from primus_lens_daemon import listen
 
+from primus_lens_exporter.beneath import require_openat2
+from primus_lens_exporter.consumer import Consumer
 from primus_lens_exporter.follow import Follower
 from primus_lens_exporter.page import Page
-from primus_lens_exporter.refusals import Refusals
+from primus_lens_exporter.pods.api import Api
+from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
+from primus_lens_exporter.pods.watch import PodWatch
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.sources import DirectorySource
+from primus_lens_exporter.sources import DirectorySource, KubeletSource, SharedSource, Source
 from primus_lens_exporter.store import Store
 from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.tenant import Tenants
+from primus_lens_exporter.watcher import Watcher
 from primus_lens_exporter.web import application
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -26,30 +34,65 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Export until SIGTERM or SIGINT. Raises CannotListen."""
+    """Export until SIGTERM or SIGINT. Raises CannotListen, NoOpenat2 and NotConfigured."""
+    require_openat2()
     _raise_file_limit()
     keep_freed_memory()
-    gc.freeze()  # what was imported never becomes garbage
-    store, telemetry = Store(), Telemetry()
-    refusals = Refusals(telemetry)
-    sources = [DirectorySource(path, refusals) for path in settings.records_path]
-    follower = Follower(sources, store, telemetry, refusals, settings)
-    paths = [str(path) for path in settings.records_path]
-    app = application(Page(store, telemetry), follower, paths)
-    stop = listen.stop_signal()
-    runner = await listen.listen(app, settings.web_listen_address)
-    following = asyncio.create_task(follower.run())
+    telemetry, pods = Telemetry(), PodCache()
+    store = Store(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.of_pods:
+            watch = PodWatch(
+                Api(),
+                pods,
+                KubernetesTelemetry(telemetry.registry, pods),
+                "" if settings.records_all_nodes else settings.kubernetes_node_name,
+                settings.kubernetes_pod_labels,
+            )
+            watch.start()
+            stack.callback(watch.stop)
+        follower = _follower(store, settings, telemetry, pods)
+        stack.callback(follower.close)
+        gc.freeze()  # what was imported never becomes garbage
+        stop = listen.stop_signal()
+        app = application(Page(store, telemetry), follower, settings)
+        runner = await listen.listen(app, settings.web_listen_address)
+        stack.push_async_callback(runner.cleanup)
+        await _until(stop, follower)
+    log.info("stopped")
+
+
+async def _until(stop: asyncio.Event, *followers: Follower) -> None:
+    """Run until told to stop. A follower never ends by itself: what ends it is raised."""
+    running = [asyncio.create_task(follower.run()) for follower in followers]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            following.result()  # it never ends by itself: this raises what ended it
+        done, _ = await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        following.cancel()
-        stopping.cancel()
-        await runner.cleanup()
-        follower.close()
-        log.info("stopped")
+        for task in (*running, stopping):
+            task.cancel()
+
+
+def _follower(
+    consumer: Consumer, settings: Settings, telemetry: Telemetry, pods: PodCache
+) -> Follower:
+    """What reads all sources for one consumer."""
+    watcher = Watcher()
+    tenants = Tenants(settings, telemetry, pods)
+    sources: list[Source] = [
+        DirectorySource(str(path.resolve()), tenants, settings, watcher)
+        for path in settings.records_path
+    ]
+    if settings.records_kubelet_root is not None:
+        root = str(settings.records_kubelet_root.resolve())
+        sources.append(KubeletSource(root, tenants, settings, watcher))
+    sources += [
+        SharedSource(str(path.resolve()), pods, tenants, settings, watcher)
+        for path in settings.records_shared_path
+    ]
+    return Follower(sources, consumer, settings, telemetry, watcher)
 
 
 def _raise_file_limit() -> None:

@@ -8,10 +8,12 @@ taken one by one, each bad one is counted by its reason, and none stops the othe
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
+from primus_lens_hook import contract
 
 RECORD_START = b'{"timestamp"'
 
@@ -34,6 +36,13 @@ RESULTS = (
     TOO_DEEP,
     TOO_LONG,
 )
+
+
+NON_FINITE = {
+    contract.NOT_A_NUMBER: math.nan,
+    contract.POSITIVE_INFINITY: math.inf,
+    contract.NEGATIVE_INFINITY: -math.inf,
+}
 
 
 class Record(msgspec.Struct, gc=False):
@@ -117,3 +126,13 @@ def _leniently(line: bytes) -> Record:
         return msgspec.convert(json.loads(line), Record)
     except (ValueError, RecursionError, msgspec.ValidationError):
         raise Refused(INVALID_JSON) from None
+
+
+def as_float(value: object) -> float | None:
+    """The number that a JSON value stands for; None for text, media and null."""
+    if isinstance(value, (int, float)):
+        try:
+            return float(value)
+        except OverflowError:  # an int of 400 digits
+            return math.inf if value > 0 else -math.inf
+    return NON_FINITE.get(value) if isinstance(value, str) else None

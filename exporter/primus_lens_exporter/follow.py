@@ -1,133 +1,177 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop that keeps the store up to date, in slices so short that no scrape waits."""
+"""The loop that reads what is new, in slices so short that no scrape waits.
+
+Four times a second: hear what has happened, find volumes, ranks and files where something
+may have, and read each tenant's share. Nothing in here waits for the Kubernetes API.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
+from primus_lens_exporter.consumer import Consumer
 from primus_lens_exporter.rank import RankFiles
-from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.sources import DirectorySource, RankDirectory
-from primus_lens_exporter.store import Store
+from primus_lens_exporter.sources import Source
 from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.volume import Volume
+from primus_lens_exporter.watcher import Watcher
 
-POLL_SECONDS = 0.25  # between looks at the end of each file
-SCAN_SECONDS = 1.0  # between looks for new files and directories
-QUIET_SCANS = 4  # a rank that says nothing is looked at in each fourth scan
+TICK_SECONDS = 0.25
 SLICE_SECONDS = 0.002  # the longest that a scrape waits for us
+REPORT_SECONDS = 1.0
+UNREAD_SECONDS = 600.0  # what is gone waits so long for its identity, or for its reader
+READY_SECONDS = 30.0  # somebody who never stops writing must not keep us from being ready
 
 log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Follows every rank directory of every source until it is cancelled."""
+    """Follows every rank of every source for one consumer, until it is cancelled."""
 
     def __init__(
         self,
-        sources: Sequence[DirectorySource],
-        store: Store,
-        telemetry: Telemetry,
-        refusals: Refusals,
+        sources: Sequence[Source],
+        consumer: Consumer,
         settings: Settings,
+        telemetry: Telemetry,
+        watcher: Watcher,
     ) -> None:
         self.ready = False
         """Whether everything that was there at the start has been read once."""
         self._sources = sources
-        self._store = store
-        self._telemetry = telemetry
-        self._refusals = refusals
+        self._consumer = consumer
         self._settings = settings
-        self._ranks: dict[str, RankFiles] = {}
-        self._gone_since: dict[str, float] = {}
-        self._scans = 0
+        self._telemetry = telemetry
+        self._watcher = watcher
+        self._volumes: dict[Volume, dict[str, RankFiles]] = {}
+        self._leaving: dict[RankFiles, float] = {}
+        self._report_at = 0.0
 
     async def run(self) -> None:
-        """Scan and read for ever."""
-        scan_at = 0.0
+        """Tick for ever."""
+        began = time.monotonic()
         while True:
-            if time.monotonic() >= scan_at:
-                await self._scan_once()
-                scan_at = time.monotonic() + SCAN_SECONDS
-            caught_up = await _in_slices(self._read())
-            self.ready = self.ready or caught_up
-            if caught_up:
-                await asyncio.sleep(POLL_SECONDS)
+            now = time.monotonic()
+            await _in_slices(self._tick(now))
+            if not self.ready:
+                waiting = any(rank.due(now) for rank in self._ranks())
+                self.ready = not waiting or now - began > READY_SECONDS
+            await asyncio.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
 
     def close(self) -> None:
         """Close every file."""
-        for files in self._ranks.values():
-            files.close()
-        self._ranks.clear()
-
-    async def _scan_once(self) -> None:
-        started = time.perf_counter()
-        await _in_slices(self._scan())
-        telemetry = self._telemetry
-        telemetry.scan_seconds.set(time.perf_counter() - started)
-        telemetry.scan_timestamp.set_to_current_time()
-        telemetry.directories.set(len(self._ranks))
-        telemetry.files.set(sum(map(len, self._ranks.values())))
-
-    def _scan(self) -> Iterator[None]:
-        self._scans += 1
-        listed = set()
+        for rank in self._ranks():
+            rank.close()
         for source in self._sources:
-            for rank in source.list():
-                listed.add(rank.path)
-                try:
-                    self._follow(rank)
-                except Exception:
-                    self._telemetry.faults.inc()
-                    log.exception("fault while scanning", extra={"path": rank.path})
-                yield
-        for path in self._ranks.keys() - listed:
-            self._let_go(path)
+            source.close()
+        self._watcher.close()
+
+    def _ranks(self) -> Iterator[RankFiles]:
+        for ranks in self._volumes.values():
+            yield from ranks.values()
+        yield from self._leaving
+
+    def _tick(self, now: float) -> Iterator[None]:
+        self._watcher.poll()
+        yield from self._find(now)
+        for rank in [rank for rank in self._ranks() if rank.scan_due(now)]:
+            with self._fence(rank):
+                rank.scan(now)
             yield
+        yield from self._read(now)
+        self._let_go(now)
+        for source in self._sources:
+            source.release()
+        if now >= self._report_at:
+            self._report_at = now + REPORT_SECONDS
+            self._report(now)
 
-    def _read(self) -> Iterator[None]:
-        for path, files in list(self._ranks.items()):
-            if files.quiet:
-                continue
-            try:
-                yield from files.read()
-            except Exception:  # a fault of ours must not cost the other ranks their metrics
-                self._telemetry.faults.inc()
-                log.exception("fault while reading", extra={"path": path})
+    def _find(self, now: float) -> Iterator[None]:
+        """Keep the volumes and their ranks as they are on disk."""
+        found = [volume for source in self._sources for volume in source.volumes(now)]
+        yield
+        for volume in self._volumes.keys() - found:
+            for rank in self._volumes.pop(volume).values():
+                self._leave(rank, now)
+        for volume in found:
+            if volume.due(now) or volume not in self._volumes:
+                volume.look(now)
+                self._take_over(volume, now)
+                yield
 
-    def _follow(self, rank: RankDirectory) -> None:
-        self._gone_since.pop(rank.path, None)
-        files = self._ranks.get(rank.path)
-        if files is None:
-            limit = self._settings.limits_line_bytes
-            files = RankFiles(rank, self._store, self._telemetry, self._refusals, limit)
-            self._ranks[rank.path] = files
-            log.info("following", extra={"path": rank.path, **dict(rank.labels)})
-        elif files.quiet and self._scans % QUIET_SCANS:
-            return
-        files.scan()
+    def _take_over(self, volume: Volume, now: float) -> None:
+        ranks = self._volumes.setdefault(volume, {})
+        for name in ranks.keys() - volume.ranks.keys():
+            self._leave(ranks.pop(name), now)
+        for name, rank in volume.ranks.items():
+            if name not in ranks:
+                ranks[name] = RankFiles(
+                    volume, rank, self._consumer, self._settings, self._telemetry, self._watcher
+                )
+                log.info("following", extra={"path": ranks[name].path})
 
-    def _let_go(self, path: str) -> None:
-        """Read on what is open; end the series when the grace is over."""
-        now = time.monotonic()
-        since = self._gone_since.setdefault(path, now)
-        self._ranks[path].gone()
-        if now - since >= self._settings.series_grace_seconds:
-            self._ranks.pop(path).close()
-            del self._gone_since[path]
-            log.info("gone", extra={"path": path})
+    def _read(self, now: float) -> Iterator[None]:
+        """Give each tenant its share; of its ranks, those that waited longest come first."""
+        due = [rank for rank in self._ranks() if rank.due(now)]
+        due.sort(key=attrgetter("read_at"))
+        for tenant, ranks in Counter(rank.tenant for rank in due).items():
+            tenant.begin_tick(ranks)
+        for rank in due:
+            with self._fence(rank):
+                yield from rank.read(now)
+
+    @contextlib.contextmanager
+    def _fence(self, rank: RankFiles) -> Iterator[None]:
+        """A fault of ours must not cost the other ranks their metrics."""
+        try:
+            yield
+        except Exception:
+            self._telemetry.faults.inc()
+            log.exception("fault", extra={"path": rank.path})
+
+    def _leave(self, rank: RankFiles, now: float) -> None:
+        rank.gone()
+        self._leaving[rank] = now
+
+    def _let_go(self, now: float) -> None:
+        """End the series of what is gone when all is read and the grace is over."""
+        for rank, since in list(self._leaving.items()):
+            quiet = now - max(since, rank.busy_at) >= self._settings.series_grace_seconds
+            unread = rank.due(now) and now - since < UNREAD_SECONDS
+            if quiet and not unread:
+                del self._leaving[rank]
+                rank.close()
+                log.info("gone", extra={"path": rank.path})
+
+    def _report(self, now: float) -> None:
+        telemetry = self._telemetry
+        telemetry.tick_seconds.set(time.monotonic() - now)
+        telemetry.tick_timestamp.set_to_current_time()
+        telemetry.ranks.set(sum(map(len, self._volumes.values())))
+        telemetry.files.set(sum(map(len, self._ranks())))
+        telemetry.lag.update(
+            {volume.tenant.who: _lag(ranks) for volume, ranks in self._volumes.items()}
+        )
 
 
-async def _in_slices(work: Iterator[None]) -> bool:
-    """Run a generator, letting the event loop in between; True if it had nothing to do."""
-    idle = True
+def _lag(ranks: dict[str, RankFiles]) -> tuple[int, float]:
+    """Bytes, and the age in seconds of the newest record read while there are any."""
+    behind = sum(rank.behind for rank in ranks.values())
+    newest = max((rank.newest for rank in ranks.values()), default=0.0)
+    return behind, time.time() - newest if behind and newest else 0.0
+
+
+async def _in_slices(work: Iterator[None]) -> None:
+    """Run a generator, letting the event loop in between."""
     until = time.perf_counter() + SLICE_SECONDS
     for _ in work:
-        idle = False
         if time.perf_counter() >= until:
             await asyncio.sleep(0)
             until = time.perf_counter() + SLICE_SECONDS
-    return idle

@@ -1,33 +1,116 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A directory that is listed again only when something in it has come, gone or moved."""
+"""A hostile directory that is listed again only when something in it has come or gone."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from primus_lens_exporter.beneath import DIRECTORY, Beneath
+from primus_lens_exporter.watcher import Watched, Watcher
 
 SETTLED_SECONDS = 2.0  # coarser than any file system's clock
 
 
+class Entry(NamedTuple):
+    """A name in a directory."""
+
+    name: str
+    is_directory: bool
+    """Itself: a link to a directory is none."""
+
+    status: os.stat_result | None
+    """Of the name itself, where it was wanted."""
+
+
 class Listing:
-    """Remembers the modification time at which a directory was listed."""
+    """Remembers the directory and the modification time at which it was listed."""
 
-    __slots__ = ("_seen", "path")
+    __slots__ = ("_id", "_owner", "_root", "_seen", "_watch", "_watcher", "cut", "name")
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, root: Beneath, name: str, watcher: Watcher, owner: Watched) -> None:
+        self.name = name
+        self.cut = False
+        """Whether the newest listing stopped at the limit."""
+        self._root = root
+        self._watcher = watcher
+        self._owner = owner
+        self._watch: int | None = None
+        self._id: tuple[int, int] | None = None
         self._seen: int | None = None
 
-    def changed(self) -> list[os.DirEntry[str]] | None:
-        """All entries if they may differ from those of the last call, else None.
+    @property
+    def watched(self) -> bool:
+        """Whether the owner is told of changes."""
+        return self._watch is not None
 
-        Raises OSError.
+    def changed(self, limit: int, wanted: re.Pattern[str] | None = None) -> list[Entry] | None:
+        """The first `limit` entries if they may differ from the last call's, else None.
+
+        Those whose whole name is `wanted` come with their status. Raises OSError.
         """
-        status = os.stat(self.path)
-        if status.st_mtime_ns == self._seen:
-            return None
-        # Two changes within a tick of the clock look like one: only an old time is trusted.
-        settled = time.time() - status.st_mtime > SETTLED_SECONDS
-        self._seen = status.st_mtime_ns if settled else None
-        with os.scandir(self.path) as entries:
-            return list(entries)
+        directory = self._open()
+        try:
+            status = os.fstat(directory)
+            self._listen(directory, (status.st_dev, status.st_ino))
+            if status.st_mtime_ns == self._seen:
+                return None
+            # Two changes within a tick of the clock look like one: only an old time is trusted.
+            settled = time.time() - status.st_mtime > SETTLED_SECONDS
+            self._seen = status.st_mtime_ns if settled else None
+            with os.scandir(directory) as entries:
+                found = list(islice(_entries(entries, wanted), limit + 1))
+        finally:
+            os.close(directory)
+        self.cut = len(found) > limit
+        return found[:limit]
+
+    def lost(self, watch: int) -> None:
+        """The watcher has stopped listening by itself."""
+        if self._watch == watch:
+            self._watch = None
+
+    def relist(self) -> None:
+        """List in the next call, changed or not."""
+        self._seen = None
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._watch is not None:
+            self._watcher.forget(self._watch)
+            self._watch = None
+
+    def _open(self) -> int:
+        try:
+            return self._root.open(self.name, DIRECTORY)
+        except OSError:
+            self.close()
+            self._id = None  # what comes in its place may get the same inode
+            raise
+
+    def _listen(self, directory: int, directory_id: tuple[int, int]) -> None:
+        """Before the entries are read, so that nothing comes unnoticed in between."""
+        if self._id == directory_id:
+            return
+        self.close()
+        self._seen = None
+        self._id = directory_id
+        if self._root.hold:  # the others are network volumes, which do not tell
+            self._watch = self._watcher.watch(directory, self._owner)
+
+
+def _entries(
+    entries: Iterator[os.DirEntry[str]], wanted: re.Pattern[str] | None
+) -> Iterator[Entry]:
+    for entry in entries:
+        status = None
+        try:
+            if wanted is not None and wanted.fullmatch(entry.name):
+                status = entry.stat(follow_symlinks=False)
+            yield Entry(entry.name, entry.is_dir(follow_symlinks=False), status)
+        except OSError:  # deleted since
+            continue

@@ -1,51 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What could not be read: counted and logged once for each path, not once for each look."""
+"""What could not be read in one directory: counted once for each name, not for each look."""
 
 from __future__ import annotations
 
 import errno
-import logging
+from collections.abc import Container
 
-from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.beneath import HardLink, NotRegular
+from primus_lens_exporter.tenant import Tenant
 
-log = logging.getLogger(__name__)
-
-
-class NotRegular(OSError):
-    """The path is a FIFO, a directory, a device: something a pod put in a file's place."""
+REASONS = {
+    errno.ENXIO: "not_regular",  # a socket
+    errno.ELOOP: "link",
+    errno.EXDEV: "outside",
+    errno.EWOULDBLOCK: "lease",
+    errno.ENOTDIR: "not_directory",
+}
 
 
 class Refusals:
-    """Remembers why each path was refused, until it is read after all."""
+    """Remembers why each name was refused, until it is read after all or gone."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
-        self._telemetry = telemetry
+    __slots__ = ("_directory", "_reasons", "_tenant")
+
+    def __init__(self, directory: str, tenant: Tenant) -> None:
+        self._directory = directory
+        self._tenant = tenant
         self._reasons: dict[str, str] = {}
 
-    def note(self, path: str, error: OSError) -> None:
-        """Count and log a refusal, unless the path was refused for the same reason before."""
+    def note(self, name: str, error: OSError) -> None:
+        """Count a refusal, unless the name was refused for the same reason before."""
         if isinstance(error, FileNotFoundError):
             return  # deleted since it was listed, which is everybody's right
         reason = _reason(error)
-        if self._reasons.get(path) != reason:
-            self._reasons[path] = reason
-            self._telemetry.refused.labels(reason).inc()
-            extra = {"path": path, "reason": reason, "error": error.strerror}
-            log.warning("cannot read", extra=extra)
+        if self._reasons.get(name) != reason:
+            self._reasons[name] = reason
+            self._tenant.refused(reason, f"{self._directory}/{name}", error.strerror)
 
-    def lift(self, path: str) -> None:
-        """The path could be read: its next refusal is a new one."""
-        self._reasons.pop(path, None)
+    def lift(self, name: str) -> None:
+        """The name could be read: its next refusal is a new one."""
+        self._reasons.pop(name, None)
 
-    def forget(self, directory: str) -> None:
-        """The directory is followed no more: nor is what was refused in it remembered."""
-        for path in [path for path in self._reasons if path.startswith(directory + "/")]:
-            del self._reasons[path]
+    def keep(self, names: Container[str]) -> None:
+        """Forget what was refused under names that are no longer there."""
+        self._reasons = {name: why for name, why in self._reasons.items() if name in names}
 
 
 def _reason(error: OSError) -> str:
-    if isinstance(error, NotRegular) or error.errno == errno.ENXIO:  # ENXIO: a socket
+    if isinstance(error, NotRegular):
         return "not_regular"
+    if isinstance(error, HardLink):
+        return "hard_link"
     if isinstance(error, PermissionError):
         return "permission"
-    return "link" if error.errno == errno.ELOOP else "io_error"
+    return REASONS.get(error.errno or 0, "io_error")

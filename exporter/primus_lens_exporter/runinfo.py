@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from primus_lens_exporter.tail import OPEN_FLAGS
+from primus_lens_exporter.beneath import Beneath
 
 MAX_BYTES = 1 << 20  # the hook keeps 100 runs, a kilobyte at most for each
 LABELS = ("project", "entity", "name", "group", "job_type", "world_size")
@@ -25,6 +25,9 @@ class RunInfo(NamedTuple):
     step_fix: Mapping[str, int]
     """The step fix's counters by name, of all processes together; empty when it is off."""
 
+    finish: float | None = None
+    """Unix seconds at which a process of the rank, the last one to do so, finished it."""
+
 
 class _Run(msgspec.Struct):
     project: str | None = None
@@ -34,25 +37,27 @@ class _Run(msgspec.Struct):
     job_type: str | None = None
     world_size: int | None = None
     step_fix: dict[str, int] | None = None
+    finish: float | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, _Run])
 
 
-def read(paths: Iterable[str | os.PathLike[str]]) -> dict[str, RunInfo]:
+def read(root: Beneath, names: Iterable[str]) -> dict[str, RunInfo]:
     """What the files of one rank tell, by run id; nothing for a file that makes no sense."""
     infos: dict[str, RunInfo] = {}
-    for path in paths:
-        for run_id, run in _decode(path).items():
+    for name in names:
+        for run_id, run in _decode(root, name).items():
             earlier = infos.get(run_id, RunInfo({}, {}))
             counts = Counter(earlier.step_fix) + Counter(run.step_fix or {})
-            infos[run_id] = RunInfo(_labels(run), counts)
+            finishes = [each for each in (earlier.finish, run.finish) if each is not None]
+            infos[run_id] = RunInfo(_labels(run), counts, max(finishes, default=None))
     return infos
 
 
-def _decode(path: str | os.PathLike[str]) -> Mapping[str, _Run]:
+def _decode(root: Beneath, name: str) -> Mapping[str, _Run]:
     try:
-        fd = os.open(path, OPEN_FLAGS)
+        fd, _ = root.open_regular(name)
         try:
             return _decoder.decode(os.read(fd, MAX_BYTES))
         finally:

@@ -1,77 +1,201 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where rank directories are found, and which labels each of them gives its series.
+"""Where volumes are found: a plain directory, the kubelet's pods, a shared volume.
 
-The identity comes from the place, never from what a file says of itself. A source only
-lists; it opens no file.
+The identity comes from the place and the Kubernetes API, never from what a file says. A
+source only finds; it opens no file.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from primus_lens_hook import contract
 
+from primus_lens_exporter.beneath import PLACE, Beneath
 from primus_lens_exporter.listing import Listing
-from primus_lens_exporter.refusals import Refusals
-from primus_lens_exporter.store import Labels
+from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.tenant import Tenants
+from primus_lens_exporter.volume import POLLED_SECONDS, TOP, WATCHED_SECONDS, Volume
+from primus_lens_exporter.watcher import CHANGED, Watched, Watcher
 
-NODE = re.compile(contract.NODE_DIRECTORY.format(r"(\d{1,9})"))
-RANK = re.compile(contract.RANK_DIRECTORY.format(r"(\d{1,9})"))
+# Where the kubelet keeps an emptyDir; unofficial, and the same since 2015.
+EMPTY_DIR = f"{{}}/volumes/kubernetes.io~empty-dir/{contract.RECORDS_VOLUME}"
+POD_UID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
+PODS = 1 << 16  # entries of the kubelet's own directory: far more than a node can have
+FRESH_SECONDS = 60.0  # a new pod's volume is soon there, and may soon be gone again
 
 
-class RankDirectory(NamedTuple):
-    """A directory in which one rank writes, and the labels its series get."""
+class Source(Protocol):
+    """Finds volumes in one place."""
 
-    path: str
-    labels: Labels
+    def volumes(self, now: float) -> Iterable[Volume]:
+        """All that there are now; `now` is monotonic."""
+
+    def release(self) -> None:
+        """The end of a pass."""
+
+    def close(self) -> None: ...
 
 
 class DirectorySource:
     """The output path of a training: `node_{n}/rank_{l}/` below one directory."""
 
-    def __init__(self, root: Path, refusals: Refusals) -> None:
-        self._refusals = refusals
-        self._nodes = Numbered(str(root.resolve()), NODE, refusals)
-        self._ranks: dict[str, Numbered] = {}
+    def __init__(self, path: str, tenants: Tenants, settings: Settings, watcher: Watcher) -> None:
+        self._root = Beneath(path, hold=True)
+        self._volume = Volume(
+            self._root, TOP, tenants.directory(path), tenants.directory, settings, watcher
+        )
 
-    def list(self) -> Iterator[RankDirectory]:
-        """All rank directories there are now; one that cannot be listed has none."""
-        nodes = self._nodes.list()
-        for path in self._ranks.keys() - nodes.keys():
-            del self._ranks[path]
-        for node_path, node in nodes.items():
-            if node_path not in self._ranks:
-                self._ranks[node_path] = Numbered(node_path, RANK, self._refusals)
-            for path, rank in self._ranks[node_path].list().items():
-                yield RankDirectory(path, (("node_rank", node), ("local_rank", rank)))
+    def volumes(self, now: float) -> Iterable[Volume]:
+        if self._volume.due(now):
+            self._root.refresh()
+        return (self._volume,)
+
+    def release(self) -> None:
+        self._root.release()
+
+    def close(self) -> None:
+        self._volume.close()
+        self._root.close()
 
 
-class Numbered:
-    """The real subdirectories (no links) of one directory whose whole name fits a pattern."""
+class PodSource(Watched):
+    """Volumes of pods. Its two kinds differ in where pods are known from."""
 
-    def __init__(self, path: str, pattern: re.Pattern[str], refusals: Refusals) -> None:
-        self._refusals = refusals
-        self._listing = Listing(path)
-        self._pattern = pattern
-        self._known: dict[str, str] = {}
+    def __init__(
+        self, root: Beneath, tenants: Tenants, settings: Settings, watcher: Watcher
+    ) -> None:
+        self._root = root
+        self._tenants = tenants
+        self._settings = settings
+        self._watcher = watcher
+        self._since: dict[str, float] = {}  # when each pod was first seen, by UID
+        self._volumes: dict[str, Volume] = {}
+        self._next = 0.0
 
-    def list(self) -> dict[str, str]:
-        """Their numbers by path; none while the directory cannot be listed."""
+    def volumes(self, now: float) -> Iterable[Volume]:
+        due = now >= self._next
+        if due:
+            self._root.refresh()
+            self._next = now + self._update(now)
+        for uid, since in self._since.items():
+            if uid not in self._volumes and (due or now - since < FRESH_SECONDS):
+                self._find(uid)
+        return self._volumes.values()
+
+    def touched(self, mask: int) -> None:
+        if mask & CHANGED:
+            self._next = 0.0
+
+    def lost(self, watch: int) -> None:
+        del watch
+        self._next = 0.0
+
+    def release(self) -> None:
+        self._root.release()
+
+    def close(self) -> None:
+        for volume in self._volumes.values():
+            volume.close()
+        self._root.close()
+
+    def _pods(self) -> Iterator[str]:
+        """The UIDs of the pods that there are now."""
+        raise NotImplementedError
+
+    def _place(self, uid: str) -> str | None:
+        """Where the pod's volume would be, below the root."""
+        raise NotImplementedError
+
+    def _seconds(self) -> float:
+        """Until the pods are looked at again."""
+        raise NotImplementedError
+
+    def _update(self, now: float) -> float:
+        uids = set(self._pods())
+        for uid in self._since.keys() - uids:
+            del self._since[uid]
+            if volume := self._volumes.pop(uid, None):
+                volume.close()
+        for uid in uids:
+            self._since.setdefault(uid, now)
+        return self._seconds()
+
+    def _find(self, uid: str) -> None:
+        name = self._place(uid)
+        if name is None:
+            return
         try:
-            entries = self._listing.changed()
-        except OSError as error:
-            self._refusals.note(self._listing.path, error)
-            self._known = {}
-            return self._known
-        self._refusals.lift(self._listing.path)
+            os.close(self._root.open(name, PLACE | os.O_DIRECTORY))
+        except OSError:  # not there yet, or never
+            return
+        tenant = self._tenants.pod(uid)
+        self._volumes[uid] = Volume(
+            self._root,
+            name,
+            tenant,
+            lambda _: tenant,
+            self._settings,
+            self._watcher,
+            by_container=True,
+        )
+
+
+class KubeletSource(PodSource):
+    """The emptyDir volumes of the pods on this node, where the kubelet keeps them."""
+
+    def __init__(
+        self, kubelet_root: str, tenants: Tenants, settings: Settings, watcher: Watcher
+    ) -> None:
+        root = Beneath(f"{kubelet_root}/pods", hold=True)
+        super().__init__(root, tenants, settings, watcher)
+        self._listing = Listing(root, TOP, watcher, self)
+        self._uids: list[str] = []
+
+    def lost(self, watch: int) -> None:
+        self._listing.lost(watch)
+        super().lost(watch)
+
+    def _pods(self) -> Iterator[str]:
+        try:
+            entries = self._listing.changed(PODS)
+        except OSError:  # the kubelet has not started yet, or we are out of descriptors
+            entries = None
         if entries is not None:
-            matches = ((entry, self._pattern.fullmatch(entry.name)) for entry in entries)
-            self._known = {
-                entry.path: str(int(match[1]))
-                for entry, match in matches
-                if match and entry.is_dir(follow_symlinks=False)
-            }
-        return self._known
+            self._uids = [each.name for each in entries if POD_UID.fullmatch(each.name)]
+        return iter(self._uids)
+
+    def _place(self, uid: str) -> str | None:
+        return EMPTY_DIR.format(uid)
+
+    def _seconds(self) -> float:
+        return WATCHED_SECONDS if self._listing.watched else POLLED_SECONDS
+
+
+class SharedSource(PodSource):
+    """One volume for many pods, laid out `{namespace}/{pod}/{uid}/`.
+
+    Only the pods that the API names are looked for (those of this node, unless all are
+    wanted): nobody lists the other directories, and nobody believes their names.
+    """
+
+    def __init__(
+        self, path: str, pods: PodCache, tenants: Tenants, settings: Settings, watcher: Watcher
+    ) -> None:
+        # Network volumes: see Beneath.
+        super().__init__(Beneath(path, hold=False), tenants, settings, watcher)
+        self._known = pods
+
+    def _pods(self) -> Iterator[str]:
+        return iter(self._known.uids())
+
+    def _place(self, uid: str) -> str | None:
+        pod = self._known.get(uid)
+        return f"{pod.namespace}/{pod.name}/{uid}" if pod else None
+
+    def _seconds(self) -> float:
+        return POLLED_SECONDS

@@ -5,20 +5,18 @@ Only whole lines are consumed: the offset always stands at the start of a line, 
 that is still being written, or is cut back by a full disk, is simply read again. Nothing
 is kept of a file but its descriptor, its offset and its first bytes.
 
-The descriptor stays open: a file that was renamed or deleted is still read to its end.
+While the descriptor stays open, a file that was renamed or deleted is read to its end. On
+network volumes it is lent for the length of a pass only: see `attach`.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-
-from primus_lens_exporter.refusals import NotRegular
+import zlib
 
 CHUNK = 64 * 1024  # most bytes of lines handled without a pause
+CAREFUL_CHUNK = 4 * 1024  # where lines are bad, and each is taken by itself
 HEAD = 64  # first bytes that tell a file from another one written in its place
-OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 GROWN, TRUNCATED, REPLACED = "grown", "truncated", "replaced"
 
@@ -26,36 +24,73 @@ FileId = tuple[int, int]  # device and inode: a renamed file keeps them
 
 
 class Tail:
-    """A position in one open file. Raises OSError where the system does."""
+    """A position in one file, which is given open. Raises OSError where the system does."""
 
     __slots__ = (
-        "_chunk", "_fd", "_head", "_line_bytes", "_seen", "_skipping", "id", "offset", "too_long",
+        "_fd", "_head", "_line_bytes", "_seen", "_skipping", "careful", "id", "offset", "too_long",
     )  # fmt: skip
 
-    def __init__(self, path: str, line_bytes: int) -> None:
-        self._fd = os.open(path, OPEN_FLAGS)
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
-            raise NotRegular(errno.EINVAL, "not a regular file", path)
+    def __init__(self, fd: int, line_bytes: int) -> None:
+        self._fd = fd
+        status = os.fstat(fd)
         self.id: FileId = (status.st_dev, status.st_ino)
         self._seen = 0  # modification time at the last look
         self.too_long = 0  # lines passed over so far
         self._line_bytes = line_bytes
-        self._chunk = min(CHUNK, line_bytes)
+        self.careful = False  # whether to take smaller chunks
         self._skipping = False
         self._restart()
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a descriptor to read from."""
+        return self._fd >= 0
+
+    def attach(self, fd: int) -> None:
+        """Go on with another descriptor of the same file. Raises ValueError for another's."""
+        status = os.fstat(fd)
+        if (status.st_dev, status.st_ino) != self.id:
+            os.close(fd)
+            raise ValueError("another file has the name now")
+        self._fd = fd
+
+    def detach(self) -> None:
+        """Close the descriptor and keep the position."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells the file from every other one in its directory, also after a restart.
+
+        The inode alone does not: it is soon given to another file.
+        """
+        return f"{self.id[1]:x}.{zlib.crc32(self._head):08x}"
+
+    def skip_to(self, offset: int) -> bool:
+        """Go on at an offset that was reached before; False if the file never had as much."""
+        known = bool(offset) and offset <= os.fstat(self._fd).st_size
+        if known:
+            self.offset = offset
+        return known
+
+    @property
+    def behind(self) -> int:
+        """Bytes that have not been read. 0 while there is no descriptor to ask."""
+        return max(0, os.fstat(self._fd).st_size - self.offset) if self.attached else 0
 
     def read(self) -> bytes | None:
         """The next whole lines, at most about a chunk; None when there are none yet.
 
         b"" means that bytes were passed over: read again.
         """
-        chunk = os.pread(self._fd, self._chunk, self.offset)
+        size = min(CAREFUL_CHUNK if self.careful else CHUNK, self._line_bytes)
+        chunk = os.pread(self._fd, size, self.offset)
         if not chunk:
             return None
         end = chunk.rfind(b"\n") + 1
-        if not end and len(chunk) == self._chunk:
+        if not end and len(chunk) == size:
             chunk = os.pread(self._fd, self._line_bytes, self.offset)
             end = chunk.rfind(b"\n") + 1
         if not end:
@@ -87,9 +122,6 @@ class Tail:
         if event in (TRUNCATED, REPLACED):
             self._restart()
         return event
-
-    def close(self) -> None:
-        os.close(self._fd)
 
     def _restart(self) -> None:
         self.offset = 0

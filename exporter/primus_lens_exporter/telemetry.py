@@ -16,10 +16,19 @@ from prometheus_client import (
 )
 
 from primus_lens_exporter.decode import RESULTS
+from primus_lens_exporter.lag import Lag
 
 PREFIX = "primus_lens_exporter_"
 FILE_EVENTS = ("opened", "closed", "truncated", "replaced")
-REFUSALS = ("not_regular", "permission", "link", "io_error")
+REFUSALS = (
+    "not_regular", "not_directory", "link", "hard_link", "outside", "lease", "permission",
+    "io_error",
+)  # fmt: skip
+LIMITS = (
+    "bytes_per_tick", "seconds_per_tick", "files_per_pod", "ranks_per_volume",
+    "directory_entries",
+)  # fmt: skip
+DROPS = ("series_per_pod", "series_per_node", "keys_per_rank", "label_bytes", "key_rules")
 
 
 class Telemetry:
@@ -44,19 +53,26 @@ class Telemetry:
             "Files that could not be read, by reason, once for each file.",
             "reason",
         )
+        self.limited = counter(
+            "limited_total", "Times that something was put off or left out for a limit.", "limit"
+        )
+        self.dropped = counter(
+            "dropped_series_total", "Values read that got no series, by reason.", "reason"
+        )
         self.faults = counter("faults_total", "Errors in the exporter itself; see its log.")
         self.files = gauge("files", "Files being followed.")
-        self.directories = gauge("rank_directories", "Rank directories being followed.")
+        self.ranks = gauge("rank_directories", "Rank directories being followed.")
         self.series = gauge("series", "Series on the page.")
-        self.scan_seconds = gauge("scan_duration_seconds", "Duration of the newest scan.")
-        self.scan_timestamp = gauge("last_scan_timestamp_seconds", "End of the newest scan.")
+        self.tick_seconds = gauge("tick_duration_seconds", "Duration of the newest tick.")
+        self.tick_timestamp = gauge("last_tick_timestamp_seconds", "End of the newest tick.")
+        self.lag = Lag()
         build = gauge("build_info", "Always 1.", "version", "python")
         build.labels(__version__, platform.python_version()).set(1)
         self._start_from_zero()
 
     def render(self) -> bytes:
         """The text format; a millisecond or less."""
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) + self.lag.render()
 
     def _start_from_zero(self) -> None:
         """A counter that appears with its first error hides that error from `increase`."""
@@ -66,3 +82,7 @@ class Telemetry:
             self.file_events.labels(event)
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for limit in LIMITS:
+            self.limited.labels(limit)
+        for reason in DROPS:
+            self.dropped.labels(reason)

@@ -10,6 +10,7 @@ from primus_lens_hook import __version__
 
 from primus_lens_exporter.follow import Follower
 from primus_lens_exporter.page import Page
+from primus_lens_exporter.settings import Settings
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,11 +38,11 @@ body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40re
 """
 
 
-def application(page: Page, follower: Follower, paths: list[str]) -> web.Application:
+def application(page: Page, follower: Follower, settings: Settings) -> web.Application:
     """All routes: `/metrics`, health and readiness under both usual names, `/`."""
-    landing = LANDING.format(
-        version=html.escape(__version__), paths=", ".join(map(html.escape, paths))
-    )
+    sources = (*settings.records_path, settings.records_kubelet_root, *settings.records_shared_path)
+    paths = ", ".join(html.escape(str(path)) for path in sources if path is not None)
+    landing = LANDING.format(version=html.escape(__version__), paths=paths)
 
     async def metrics(request: web.Request) -> web.Response:
         if "gzip" in request.headers.get("Accept-Encoding", ""):

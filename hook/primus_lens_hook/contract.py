@@ -30,6 +30,9 @@ RUNS_STEM = "wandb_runs"
 RUNS_SUFFIX = ".json"
 OUTCOME_FILE = "wandb_hook.json"
 
+# Kubernetes: the volume that holds the layout above, in a pod that was injected.
+RECORDS_VOLUME = "primus-lens-records"
+
 # One record: {"timestamp": …, "step": …, "data": {…}, "run": …}
 ROW_MARK = "_primus_lens_enabled"
 NOT_A_NUMBER = "NaN"

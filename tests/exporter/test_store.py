@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from primus_lens_exporter.allowance import Allowance
 from primus_lens_exporter.decode import Record
+from primus_lens_exporter.family import Family
+from primus_lens_exporter.keys import NamedKey, Pattern
 from primus_lens_exporter.runinfo import RunInfo
-from primus_lens_exporter.store import Family, Store
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.store import Store
 from prometheus_client.parser import text_string_to_metric_families
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))
@@ -14,7 +20,7 @@ RANK = (("node_rank", "0"), ("local_rank", "1"))
 
 def series(store):
     """What a Prometheus would read from the page, by name and labels."""
-    text = store.render().decode()
+    text = b"".join(store.pieces()).decode()
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples]
     assert len({(s.name, *s.labels.items()) for s in samples}) == len(samples)
@@ -23,9 +29,26 @@ def series(store):
     }
 
 
-def filled(*records):
-    store = Store()
-    store.apply(RANK, list(records), "holder")
+class Holder:
+    def __init__(self, limit=1000, above=None):
+        self.allowance = Allowance(limit, "series_per_pod", above)
+        self.drops = Counter()
+
+    def dropped(self, reason, values):
+        self.drops[reason] += values
+
+
+def take(store, holder, *records, rank=RANK):
+    store.take(rank, list(records), "file", 0, holder)
+
+
+def an_empty(**settings):
+    return Store(Settings(records_path=(Path(),), **settings))
+
+
+def filled(*records, holder=None, **settings):
+    store = an_empty(**settings)
+    take(store, holder or Holder(), *records)
     return store
 
 
@@ -70,32 +93,99 @@ def test_any_key_and_run_survive_the_text_format(key, run):
 
 
 def test_info_follows_what_is_known_and_is_one_series():
-    store = filled(Record(1.0, {}, None, "r"))
-    assert not store.describe(RANK, "unseen", RunInfo({"project": "p"}, {}), "holder")
-    assert store.describe(RANK, "r", RunInfo({"project": "p"}, {}), "holder")
-    assert store.describe(RANK, "r", RunInfo({"project": 'q"\n\\'}, {}), "holder")
+    store, holder = filled(Record(1.0, {}, None, "r")), Holder()
+    assert not store.describe(RANK, "unseen", RunInfo({"project": "p"}, {}), holder)
+    assert store.describe(RANK, "r", RunInfo({"project": "p"}, {}), holder)
+    assert store.describe(RANK, "r", RunInfo({"project": 'q"\n\\'}, {}), holder)
     assert series(store)[("run_info", "0", "1", "r", 'q"\n\\')] == 1
 
 
+def test_a_name_that_is_too_long_is_cut():
+    store = filled(Record(1.0, {}, None, "r"), limits_label_bytes=4)
+    store.describe(RANK, "r", RunInfo({"name": "ünïcode"}, {}), Holder())
+    assert series(store)[("run_info", "0", "1", "r", "ün")] == 1  # not half a character
+
+
 def test_step_fix_counters_are_there_when_it_is_on():
-    store = filled(Record(1.0, {}, None, "r"))
-    store.describe(RANK, "r", RunInfo({}, {}), "holder")
+    holder = Holder()
+    store = filled(Record(1.0, {}, None, "r"), holder=holder)
+    store.describe(RANK, "r", RunInfo({}, {}), holder)
     assert not [key for key in series(store) if key[0].startswith("step_fix")]
-    store.describe(RANK, "r", RunInfo({}, {"logs": 3, "conflicts": 10**400}), "holder")
+    store.describe(RANK, "r", RunInfo({}, {"logs": 3, "conflicts": 10**400}), holder)
     assert series(store)[("step_fix_logs_total", "0", "1", "r")] == 3
     assert series(store)[("step_fix_conflicts_total", "0", "1", "r")] == math.inf
     assert series(store)[("step_fix_dropped_total", "0", "1", "r")] == 0
-    store.release("holder")
-    assert store.render() == b""
+    store.release(holder)
+    assert store.pieces() == []
+    assert holder.allowance.used == 0
 
 
 def test_series_end_with_their_last_holder():
-    store = filled(Record(1.0, {"a": 1}, 1, "r"), Record(1.0, {"a": 1}, 1, "s"))
-    store.apply(RANK, [Record(2.0, {"a": 2}, 2, "r")], "another")
-    store.release("holder")
+    holder, another = Holder(), Holder()
+    store = filled(Record(1.0, {"a": 1}, 1, "r"), Record(1.0, {"a": 1}, 1, "s"), holder=holder)
+    take(store, another, Record(2.0, {"a": 2}, 2, "r"))
+    store.release(holder)
     assert {key[3] for key in series(store)} == {"r"}
-    store.release("another")
-    assert store.render() == b""
+    store.release(another)
+    assert store.pieces() == []
+
+
+@pytest.mark.parametrize(("finish", "ends"), [(4.0, False), (5.0, True), (6.0, True)])
+def test_a_run_ends_unless_it_went_on_after_its_finish(finish, ends):
+    holder = Holder()
+    store = filled(Record(5.0, {"a": 1}, 1, "r"), holder=holder)
+    store.end(RANK, "r", finish, holder)
+    assert (store.pieces() == []) is ends
+
+
+@pytest.mark.parametrize(
+    ("limit", "settings", "reason", "made"),
+    [
+        (6, {}, "series_per_pod", 6),
+        (2, {}, "series_per_pod", 2),
+        (1, {}, "series_per_pod", 0),
+        (99, {"limits_keys_per_rank": 5}, "keys_per_rank", 8),
+        (99, {"limits_label_bytes": 4}, "label_bytes", 3),
+        (99, {"keys_deny": Pattern("key/[0-5]")}, "key_rules", 7),
+        (99, {"keys_allow": Pattern("key/[0-5]")}, "key_rules", 9),
+    ],
+)
+def test_what_exceeds_a_limit_is_left_out_and_counted(limit, settings, reason, made):
+    holder = Holder(limit)
+    store = filled(Record(1.0, {f"key/{n}": n for n in range(10)}, 1), holder=holder, **settings)
+    take(store, holder, Record(2.0, {"key/9": 10}, 1))
+    assert len(series(store)) == made == holder.allowance.used
+    assert set(holder.drops) == {reason}
+    store.release(holder)
+    assert holder.allowance.used == 0
+
+
+def test_what_is_left_out_costs_the_others_nothing():
+    node = Allowance(8, "series_per_node")
+    greedy, modest = Holder(1000, node), Holder(1000, node)
+    store = an_empty()
+    take(store, modest, Record(1.0, {"loss": 1}, 1, "r"), rank=(("local_rank", "0"),))
+    take(store, greedy, Record(1.0, {str(n): n for n in range(99)}, 1), rank=(("pod", "x"),))
+    take(store, modest, Record(2.0, {"loss": 2}, 2, "r"), rank=(("local_rank", "0"),))
+    assert series(store)[("metric", "0", "r", "loss")] == 2
+    assert greedy.drops == {"series_per_node": 98}
+    store.release(greedy)
+    take(store, modest, Record(3.0, {"lr": 1}, 3, "r"), rank=(("local_rank", "0"),))
+    assert series(store)[("metric", "0", "r", "lr")] == 1
+
+
+def test_a_known_key_has_a_metric_of_its_own_in_base_units():
+    named = {"time/step_ms": NamedKey("training_step_seconds", "Time of a step.", 0.001)}
+    store = filled(Record(1.0, {"time/step_ms": 250, "x": 1}, 1), keys_mapping_file=named)
+    assert series(store)[("training_step_seconds", "0", "1", "")] == 0.25
+    assert series(store)[("metric", "0", "1", "", "time/step_ms")] == 250
+
+
+def test_keys_that_nobody_uses_are_forgotten():
+    holder = Holder()
+    store = filled(Record(1.0, {"a": 1}, 1), holder=holder)
+    store.release(holder)
+    assert store._families.suffixes._known == {}
 
 
 @given(st.lists(st.booleans() | st.floats(), max_size=60))
@@ -105,7 +195,10 @@ def test_slots_are_reused_and_never_mixed(steps):
         if step is True and live:
             family.remove(live.pop(next(iter(live)))[0])
         else:
-            live[number] = family.add(f'n="{number}"', float(step)), float(step)
+            live[number] = (
+                family.add(family.prefix(f'n="{number}"'), value=float(step)),
+                float(step),
+            )
     text = b"".join(family.pieces()).decode()
     samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
     got = {int(sample.labels["n"]): sample.value for sample in samples}

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
-import socket
 import time
 
 import pytest
-from primus_lens_exporter.refusals import NotRegular
 from primus_lens_exporter.tail import Tail
 
 LIMIT = 1 << 20
@@ -13,6 +11,10 @@ LIMIT = 1 << 20
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "f.jsonl"
+
+
+def open_tail(path):
+    return Tail(os.open(path, os.O_RDONLY), LIMIT)
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def everything(tail):
 
 def test_whole_lines_only(path, append):
     append(b"one\ntw")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     assert everything(tail) == b"one\n"
     append(b"o\nthree\n")
     assert everything(tail) == b"two\nthree\n"
@@ -42,7 +44,7 @@ def test_whole_lines_only(path, append):
 
 def test_a_line_cut_back_by_a_full_disk_is_read_once(path, append):
     append(b"one\ntor")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     assert everything(tail) == b"one\n"
     os.truncate(path, 4)
     assert tail.look() in (None, "grown")
@@ -52,7 +54,7 @@ def test_a_line_cut_back_by_a_full_disk_is_read_once(path, append):
 
 def test_a_line_of_100_megabytes_is_passed_over(path, append):
     append(b"one\n" + b"x" * (100 << 20) + b"\ntwo\n")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     assert everything(tail) == b"one\ntwo\n"
     assert tail.too_long == 1
 
@@ -61,12 +63,12 @@ def test_a_line_of_100_megabytes_is_passed_over(path, append):
 def test_a_long_line_within_the_limit_is_read(path, append, size):
     line = b"x" * size + b"\n"
     append(b"a\n" + line + b"b\n")
-    assert everything(Tail(str(path), LIMIT)) == b"a\n" + line + b"b\n"
+    assert everything(open_tail(path)) == b"a\n" + line + b"b\n"
 
 
 def test_truncated_and_rewritten(path, append):
     append(b"one\ntwo\n")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     everything(tail)
     path.write_bytes(b"new\n")
     assert tail.look() == "truncated"
@@ -75,7 +77,7 @@ def test_truncated_and_rewritten(path, append):
 
 def test_replaced_in_place_at_the_same_size_and_longer(path, append):
     append(b"one\n")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     everything(tail)
     for text in (b"two\n", b"three\nfour\n"):
         time.sleep(0.02)  # a tick of the file system's clock
@@ -86,7 +88,7 @@ def test_replaced_in_place_at_the_same_size_and_longer(path, append):
 
 def test_renamed_and_deleted_is_read_to_its_end(path, append, tmp_path):
     append(b"one\n")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     append(b"two\nthr")
     path.rename(tmp_path / "g")
     (tmp_path / "g").unlink()
@@ -99,24 +101,42 @@ def test_a_hole_of_50_gigabytes_is_passed_in_a_few_reads(path, append):
     append(b"one\n")
     os.truncate(path, 50 << 30)
     append(b"two\n")
-    tail = Tail(str(path), LIMIT)
+    tail = open_tail(path)
     text = b"".join(tail.read() or b"" for _ in range(10))
     assert text.replace(b"\0", b"") == b"one\ntwo\n"
 
 
-def test_hostile_things_in_the_files_place(tmp_path):
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "directory").mkdir()
-    (tmp_path / "link").symlink_to("/etc/passwd")
-    (tmp_path / "zero").symlink_to("/dev/zero")
-    bound = socket.socket(socket.AF_UNIX)
-    bound.bind(str(tmp_path / "socket"))
-    bound.close()
-    before = len(os.listdir("/proc/self/fd"))
-    for name in ("fifo", "directory"):
-        with pytest.raises(NotRegular):
-            Tail(str(tmp_path / name), LIMIT)
-    for name in ("link", "zero", "socket"):
-        with pytest.raises(OSError):
-            Tail(str(tmp_path / name), LIMIT)
-    assert len(os.listdir("/proc/self/fd")) == before
+def test_a_fingerprint_is_the_same_after_a_restart_and_another_files_is_not(path, append):
+    append(b"one\ntwo\n")
+    tails = open_tail(path), open_tail(path)
+    everything(tails[0])
+    tails[1].read()
+    append(b"three\n")
+    assert tails[0].fingerprint == tails[1].fingerprint
+    path.write_bytes(b"ONE\n")  # the same inode
+    again = open_tail(path)
+    again.read()
+    assert again.fingerprint != tails[0].fingerprint
+
+
+def test_going_on_at_an_offset(path, append):
+    append(b"one\ntwo\n")
+    tail = open_tail(path)
+    assert tail.skip_to(4)
+    assert everything(tail) == b"two\n"
+    assert not tail.skip_to(9)  # the file never had as much
+    assert not tail.skip_to(0)
+
+
+def test_a_descriptor_that_is_lent_for_a_pass(path, append, tmp_path):
+    append(b"one\n")
+    tail = open_tail(path)
+    everything(tail)
+    tail.detach()
+    append(b"two\n")
+    tail.attach(os.open(path, os.O_RDONLY))
+    assert everything(tail) == b"two\n"
+    tail.detach()
+    (tmp_path / "other").touch()
+    with pytest.raises(ValueError, match="another file"):
+        tail.attach(os.open(tmp_path / "other", os.O_RDONLY))

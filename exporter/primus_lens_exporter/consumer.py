@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done with the records that are read: kept for the page, or sent on.
+
+The reading side knows nothing of either.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from primus_lens_exporter.allowance import Allowance
+from primus_lens_exporter.decode import Record
+from primus_lens_exporter.runinfo import RunInfo
+
+Labels = tuple[tuple[str, str], ...]
+"""Label names and values of an identity, in the order of the page."""
+
+
+class Holder(Protocol):
+    """Whose records they are: keeps what was made of them alive until it releases it."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """How many series may be made."""
+
+    def dropped(self, reason: str, values: int) -> None:
+        """Values got no series."""
+
+
+class Consumer:
+    """Takes records in the order in which they were written, file by file."""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether there is room; while there is none, records stay in their files."""
+        return True
+
+    def resume(self, file: str) -> int:
+        """The offset at which to begin with a file.
+
+        `file` is the same after a restart: it holds the place of the rank, the inode and
+        a fingerprint of the first line.
+        """
+        del file
+        return 0
+
+    def take(
+        self, labels: Labels, records: list[Record], file: str, offset: int, holder: Holder
+    ) -> None:
+        """Records of one rank; `offset` is the file's position right behind them."""
+        raise NotImplementedError
+
+    def describe(self, labels: Labels, run_id: str, info: RunInfo, holder: Holder) -> bool:
+        """What is known of a run; False while it has not logged yet."""
+        del labels, run_id, info, holder
+        return True
+
+    def end(self, labels: Labels, run_id: str, finish: float, holder: Holder) -> None:
+        """The run was finished at `finish` (Unix seconds), which is a while ago.
+
+        Another process of the rank may have gone on with it.
+        """
+
+    def release(self, holder: Holder) -> None:
+        """The rank is gone, and the grace over."""

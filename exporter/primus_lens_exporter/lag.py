@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far reading is behind, for each pod."""
+
+from __future__ import annotations
+
+from primus_lens_exporter.consumer import Labels
+from primus_lens_exporter.family import Family, label_text
+
+
+class Lag:
+    """Two series for each pod (or plain directory), while it is there."""
+
+    def __init__(self) -> None:
+        prefix = "primus_lens_exporter_lag_"
+        self._bytes = Family(prefix + "bytes", "gauge", "Bytes that wait to be read.")
+        self._seconds = Family(
+            prefix + "seconds", "gauge", "Age of the newest record read, while more wait."
+        )
+        self._slots: dict[Labels, tuple[int, int]] = {}
+
+    def update(self, behind: dict[Labels, tuple[int, float]]) -> None:
+        """Replace everything: bytes and seconds, by who is behind."""
+        for who in self._slots.keys() - behind.keys():
+            slots = self._slots.pop(who)
+            self._bytes.remove(slots[0])
+            self._seconds.remove(slots[1])
+        for who, (size, seconds) in behind.items():
+            if who not in self._slots:
+                self._slots[who] = self._add(self._bytes, who), self._add(self._seconds, who)
+            slots = self._slots[who]
+            self._bytes.values[slots[0]] = size
+            self._seconds.values[slots[1]] = seconds
+
+    def render(self) -> bytes:
+        """The text format."""
+        return b"".join(self._bytes.pieces() + self._seconds.pieces())
+
+    def _add(self, family: Family, who: Labels) -> int:
+        return family.add(family.prefix(label_text(who)))

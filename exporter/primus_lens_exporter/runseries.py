@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The series of one run on one rank, and the families that they belong to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from primus_lens_hook import contract
+
+from primus_lens_exporter.allowance import Allowance
+from primus_lens_exporter.consumer import Holder
+from primus_lens_exporter.decode import Record, as_float
+from primus_lens_exporter.family import Family, encoded, label_text
+from primus_lens_exporter.keys import KeyRules
+from primus_lens_exporter.runinfo import RunInfo
+from primus_lens_exporter.suffixes import Suffixes
+
+STEP_FIX = {
+    "logs": "Log calls that passed through the step fix.",
+    "conflicts": "Log calls that wandb alone would have dropped for their step.",
+    "dropped": "Rows that wandb would not take in the end.",
+    "flushes": "Times that waiting rows went to wandb.",
+}
+
+NO_SLOT = -1
+
+
+class Families:
+    """All families of trainings' series, and what their runs share."""
+
+    def __init__(self, rules: KeyRules, keys_per_rank: int) -> None:
+        self.rules = rules
+        self.keys_per_rank = keys_per_rank
+        self.suffixes = Suffixes()
+        self.metric = Family(
+            "primus_lens_wandb_metric", "gauge", "Newest value logged under each key."
+        )
+        self.step = Family("primus_lens_wandb_step", "gauge", "Newest step of the run.")
+        self.timestamp = Family(
+            "primus_lens_wandb_last_record_timestamp_seconds",
+            "gauge",
+            "Time of the newest log call, in seconds since the epoch.",
+        )
+        self.records = Family(
+            "primus_lens_wandb_records_total",
+            "counter",
+            "Log calls read from the rank's files.",
+        )
+        self.info = Family(
+            "primus_lens_wandb_run_info",
+            "gauge",
+            "What W&B and Kubernetes know the run by; always 1.",
+        )
+        self.step_fix = {
+            name: Family(f"primus_lens_wandb_step_fix_{name}_total", "counter", text)
+            for name, text in STEP_FIX.items()
+        }
+        self.named = {
+            key: Family(named.name, "gauge", named.help) for key, named in rules.named.items()
+        }
+        """Proper metrics for known keys, beside the one with the key as a label."""
+        known = (self.metric, self.step, self.timestamp, self.records, self.info)
+        self.all = (*known, *self.step_fix.values(), *self.named.values())
+        """In the order of the page."""
+
+
+class RunSeries:
+    """Makes series as they are needed, as far as the allowance goes."""
+
+    BASE = 2  # the series that every run has
+
+    __slots__ = (
+        "_allowance", "_families", "_info", "_keys", "_label_bytes", "_labels", "_made",
+        "_metric_prefix", "_named", "_records", "_step", "_step_fix", "_timestamp", "_unwanted",
+        "holders",
+    )  # fmt: skip
+
+    def __init__(
+        self, families: Families, labels: str, allowance: Allowance, label_bytes: int
+    ) -> None:
+        """`allowance` has been asked for BASE series already."""
+        self.holders: set[Holder] = set()
+        self._families = families
+        self._labels = labels
+        self._allowance = allowance
+        self._label_bytes = label_bytes
+        self._made = self.BASE
+        self._metric_prefix = families.metric.prefix(labels)
+        self._keys: dict[str, int] = {}
+        self._unwanted: set[str] = set()
+        self._named: dict[str, int] = {}
+        self._records = families.records.add(families.records.prefix(labels))
+        self._timestamp = families.timestamp.add(families.timestamp.prefix(labels))
+        self._step: int | None = None
+        self._info: tuple[str, int] | None = None
+        self._step_fix: dict[str, int] = {}
+
+    @property
+    def newest(self) -> float:
+        """Unix seconds of the newest record."""
+        return self._families.timestamp.values[self._timestamp]
+
+    def take(self, records: list[Record], holder: Holder) -> None:
+        """Keep the newest value of each key; count the rest."""
+        families = self._families
+        families.records.values[self._records] += len(records)
+        families.timestamp.values[self._timestamp] = records[-1].timestamp
+        newest: dict[str, Any] = {}
+        step = None
+        for record in records:
+            newest.update(record.data)
+            if record.step is not None:
+                step = record.step
+        newest.pop(contract.ROW_MARK, None)
+        dropped: Counter[str] = Counter()
+        if step is not None:
+            self._set_step(as_float(step) or 0.0, dropped)
+        self._set(newest, dropped)
+        for reason, values in dropped.items():
+            holder.dropped(reason, values)
+
+    def describe(self, info: RunInfo, holder: Holder) -> None:
+        """Replace the run's info series if it says something new; take the counters over."""
+        dropped: Counter[str] = Counter()
+        self._describe(info, dropped)
+        for name, family in self._families.step_fix.items() if info.step_fix else ():
+            if name not in self._step_fix:
+                slot = self._add(family, dropped)
+                if slot is None:
+                    continue
+                self._step_fix[name] = slot
+            family.values[self._step_fix[name]] = as_float(info.step_fix.get(name, 0)) or 0.0
+        for reason, values in dropped.items():
+            holder.dropped(reason, values)
+
+    def remove(self) -> None:
+        """End all series."""
+        families = self._families
+        for key, slot in self._keys.items():
+            families.metric.remove(slot)
+            families.suffixes.give_back(key)
+        for key, slot in self._named.items():
+            families.named[key].remove(slot)
+        families.records.remove(self._records)
+        families.timestamp.remove(self._timestamp)
+        if self._step is not None:
+            families.step.remove(self._step)
+        if self._info is not None:
+            families.info.remove(self._info[1])
+        for name, slot in self._step_fix.items():
+            families.step_fix[name].remove(slot)
+        self._allowance.give_back(self._made)
+
+    def _set_step(self, step: float, dropped: Counter[str]) -> None:
+        if self._step is None:
+            self._step = self._add(self._families.step, dropped)
+        if self._step is not None:
+            self._families.step.values[self._step] = step
+
+    def _set(self, newest: dict[str, Any], dropped: Counter[str]) -> None:
+        keys, values = self._keys, self._families.metric.values
+        for key, value in newest.items():
+            number = value if type(value) is float else as_float(value)
+            if number is None:
+                continue
+            slot = keys.get(key)
+            if slot is None:
+                slot = self._new_key(key, dropped)
+            if slot != NO_SLOT:
+                values[slot] = number
+        for key, slot in self._named.items():
+            if (number := as_float(newest.get(key))) is not None:
+                scale = self._families.rules.named[key].scale
+                self._families.named[key].values[slot] = number * scale
+
+    def _new_key(self, key: str, dropped: Counter[str]) -> int:
+        families = self._families
+        reason = self._reason_against(key) or self._allowance.take()
+        if reason is not None:
+            dropped[reason] += 1
+            return NO_SLOT
+        self._made += 1
+        key, suffix = families.suffixes.take(key)
+        slot = self._keys[key] = families.metric.add(self._metric_prefix, suffix)
+        if key in families.named and (named := self._add(families.named[key], dropped)) is not None:
+            self._named[key] = named
+        return slot
+
+    def _reason_against(self, key: str) -> str | None:
+        if key in self._unwanted:
+            return "key_rules"
+        most = self._families.keys_per_rank
+        if len(self._keys) >= most:
+            return "keys_per_rank"
+        if len(encoded(key)) > self._label_bytes:
+            return "label_bytes"
+        if self._families.rules.allowed(key):
+            return None
+        if len(self._unwanted) < most:  # so as not to match it again
+            self._unwanted.add(key)
+        return "key_rules"
+
+    def _add(self, family: Family, dropped: Counter[str]) -> int | None:
+        """A series without labels of its own; None where there is no room for one."""
+        if reason := self._allowance.take():
+            dropped[reason] += 1
+            return None
+        self._made += 1
+        return family.add(family.prefix(self._labels))
+
+    def _describe(self, info: RunInfo, dropped: Counter[str]) -> None:
+        family = self._families.info
+        known = label_text(info.labels.items())
+        labels = f"{self._labels},{known}" if known else self._labels
+        if self._info is not None and self._info[0] == labels:
+            return
+        if self._info is not None:
+            family.remove(self._info[1])
+        elif reason := self._allowance.take():
+            dropped[reason] += 1
+            return
+        else:
+            self._made += 1
+        self._info = labels, family.add(family.prefix(labels), value=1.0)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files in which a rank logs: which they are, in which order, and what became of one.
+
+Files are told apart by device and inode, so a rename changes nothing but the name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import re
+
+from primus_lens_hook import contract
+
+from primus_lens_exporter.beneath import Beneath
+from primus_lens_exporter.listing import Entry
+from primus_lens_exporter.tail import FileId, Tail
+
+METRICS_FILE = re.compile(
+    re.escape(contract.METRICS_STEM)
+    + r"(\.p\d{1,10})?(\.(?P<number>\d{1,9}))?"
+    + re.escape(contract.METRICS_SUFFIX)
+)
+
+
+class State(enum.Enum):
+    """What can still happen to a file."""
+
+    LIVE = "live"
+    ROTATED = "rotated"  # nobody writes it any more
+    DELETED = "deleted"  # nor does it have a name; closed once read to its end
+
+
+@dataclasses.dataclass(slots=True)
+class Segment:
+    """One file that is followed."""
+
+    tail: Tail
+    name: str
+    """Where it was last seen, below the root."""
+
+    state: State = State.LIVE
+    finished: bool = False
+    """Read to its end, and nobody will write it again."""
+
+    key: str = ""
+    """What the consumer knows it by; empty until its first line is whole."""
+
+    def reach(self, root: Beneath) -> bool:
+        """Have a descriptor; False when the name is another file's by now. Raises OSError."""
+        if self.tail.attached:
+            return True
+        if self.state is State.DELETED:
+            return False
+        fd, _ = root.open_regular(self.name)
+        try:
+            self.tail.attach(fd)
+        except ValueError:
+            return False
+        return True
+
+
+def identify(entry: Entry) -> FileId:
+    """Device and inode of a listed file."""
+    assert entry.status is not None
+    return entry.status.st_dev, entry.status.st_ino
+
+
+def age(entry: Entry) -> tuple[int, float]:
+    """To sort by: oldest first; of files as old, rotated ones before the current one."""
+    assert entry.status is not None
+    found = number(entry.name)
+    return entry.status.st_mtime_ns, math.inf if found is None else found
+
+
+def number(name: str) -> int | None:
+    """The number of a rotated segment; None for a file that is being written."""
+    match = METRICS_FILE.fullmatch(name)
+    return int(match["number"]) if match and match["number"] else None

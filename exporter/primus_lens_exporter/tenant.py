@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever writes the files, and what it may use of the exporter.
+
+That is one pod; in a plain directory, where nobody knows pods, each rank stands for
+itself. A tenant that reaches a bound loses what lies beyond it and nobody else loses
+anything; each bound is counted, and the log names the tenant once.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from primus_lens_exporter.allowance import Allowance
+from primus_lens_exporter.consumer import Labels
+from primus_lens_exporter.pods.pod import Pod
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.tail import CHUNK
+from primus_lens_exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+
+class Identities(Protocol):
+    """Who a pod is, by its UID; None while nobody has told."""
+
+    def get(self, uid: str) -> Pod | None: ...
+
+
+class Tenant:
+    """One tenant; `name` is its pod's UID or its directory."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        telemetry: Telemetry,
+        node: Allowance,
+        pods: Identities | None = None,
+    ) -> None:
+        self.name = name
+        self.allowance = Allowance(settings.limits_series_per_pod, "series_per_pod", node)
+        self.part = 0
+        """Bytes that one of its ranks may read in this tick."""
+        self.files = 0
+        """Being followed now."""
+        self._bytes_left = 0
+        self._seconds_left = 0.0
+        self._settings = settings
+        self._telemetry = telemetry
+        self._pods = pods
+        self._warned: set[str] = set()
+
+    @property
+    def pod(self) -> Pod | None:
+        """What the API knows of it; None for a plain directory, and while it is not known."""
+        return self._pods.get(self.name) if self._pods else None
+
+    def identity(self, container: str | None) -> Labels | None:
+        """The labels that say who wrote; None while they are not known yet."""
+        if self._pods is None:
+            return ()
+        pod = self.pod
+        if pod is None or not pod.node:
+            return None
+        return (
+            ("namespace", pod.namespace),
+            ("pod", pod.name),
+            ("container", container if container in pod.containers else pod.container),
+            ("node", pod.node),
+        )
+
+    def info(self) -> Labels:
+        """Further labels of its runs' info: the owning workload, the allow-listed labels."""
+        pod = self.pod
+        if pod is None:
+            return ()
+        workload = (("workload", pod.workload), ("workload_kind", pod.workload_kind))
+        return (*workload, *pod.labels)
+
+    @property
+    def who(self) -> Labels:
+        """Whom to name in the exporter's own metrics and in its log."""
+        pod = self.pod
+        return (("namespace", pod.namespace), ("pod", pod.name)) if pod else (("path", self.name),)
+
+    def begin_tick(self, ranks: int) -> None:
+        """A new share of reading, for so many ranks that have something to read."""
+        self._bytes_left = self._settings.limits_bytes_per_tick
+        self._seconds_left = self._settings.limits_seconds_per_tick
+        self.part = max(CHUNK, self._bytes_left // ranks)
+
+    def may_read(self) -> bool:
+        """Whether something of the share is left."""
+        if self._bytes_left <= 0:
+            self.limited("bytes_per_tick")
+        elif self._seconds_left <= 0:
+            self.limited("seconds_per_tick")
+        else:
+            return True
+        return False
+
+    def spent(self, size: int, seconds: float) -> None:
+        """What reading and decoding a chunk has cost."""
+        self._bytes_left -= size
+        self._seconds_left -= seconds
+
+    def may_open(self) -> bool:
+        """Whether one more file may be followed."""
+        if self.files < self._settings.limits_files_per_pod:
+            return True
+        self.limited("files_per_pod")
+        return False
+
+    def limited(self, limit: str) -> None:
+        """Something was left out, since a bound was reached."""
+        self._telemetry.limited.labels(limit).inc()
+        self._warn("limit reached", limit)
+
+    def dropped(self, reason: str, values: int) -> None:
+        """Values that got no series."""
+        self._telemetry.dropped.labels(reason).inc(values)
+        if reason != "key_rules":  # which is what the operator wanted
+            self._warn("series dropped", reason)
+
+    def refused(self, reason: str, path: str, error: str | None) -> None:
+        """A path that could not be read."""
+        self._telemetry.refused.labels(reason).inc()
+        self._warn("cannot read", reason, path=path, error=error)
+
+    def _warn(self, message: str, reason: str, **details: str | None) -> None:
+        """Once for each reason: a tenant must not be able to fill the log."""
+        if reason in self._warned:
+            return
+        self._warned.add(reason)
+        log.warning(message, extra={"reason": reason, **dict(self.who), **details})
+
+
+class Tenants:
+    """Makes tenants that share one node's allowance."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry, pods: Identities) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._pods = pods
+        self._node = Allowance(settings.limits_series_per_node, "series_per_node")
+
+    def pod(self, uid: str) -> Tenant:
+        """The pod with this UID."""
+        return Tenant(uid, self._settings, self._telemetry, self._node, self._pods)
+
+    def directory(self, name: str) -> Tenant:
+        """Whoever writes to a plain directory."""
+        return Tenant(name, self._settings, self._telemetry, self._node)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where one tenant writes: `[container/]node_{n}/rank_{l}/` below one directory.
+
+Finds the rank directories and nothing else; it opens no file. The directory's content is
+the tenant's: how many entries are looked at, how many ranks there may be and how much time
+a look may take are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from primus_lens_hook import contract
+
+from primus_lens_exporter.beneath import Beneath
+from primus_lens_exporter.listing import Listing
+from primus_lens_exporter.refusals import Refusals
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.tenant import Tenant
+from primus_lens_exporter.watcher import CHANGED, Watched, Watcher
+
+NODE = re.compile(contract.NODE_DIRECTORY.format(r"(\d{1,9})"))
+RANK = re.compile(contract.RANK_DIRECTORY.format(r"(\d{1,9})"))
+CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 label
+TOP = "."
+
+POLLED_SECONDS = 1.0  # between looks where nobody tells of changes
+WATCHED_SECONDS = 10.0  # between looks where somebody does
+SHARE = 20  # a look that took a second is not repeated for twenty
+
+
+class RankDirectory(NamedTuple):
+    """A directory in which one rank writes; `name` is relative to the volume's root."""
+
+    name: str
+    node_rank: str
+    local_rank: str
+    container: str | None = None
+
+
+class Volume(Watched):
+    """One tenant's directory `name` below a trusted root."""
+
+    def __init__(
+        self,
+        root: Beneath,
+        name: str,
+        tenant: Tenant,
+        tenant_of: Callable[[str], Tenant],
+        settings: Settings,
+        watcher: Watcher,
+        *,
+        by_container: bool = False,
+    ) -> None:
+        self.root = root
+        self.name = name
+        self.tenant = tenant
+        """Who is to blame for what is in the directory itself."""
+        self.tenant_of = tenant_of
+        """Whose a rank directory is, by its name."""
+        self.ranks: dict[str, RankDirectory] = {}
+        """What the newest look found, by name."""
+        self._settings = settings
+        self._watcher = watcher
+        self._by_container = by_container
+        self._directories: dict[str, Subdirectories] = {}
+        self._touched = True
+        self._next_if_touched = 0.0
+        self._next = 0.0
+
+    def touched(self, mask: int) -> None:
+        """Names have come or gone in one of the directories above the ranks."""
+        self._touched = self._touched or bool(mask & CHANGED)
+
+    def lost(self, watch: int) -> None:
+        for directory in self._directories.values():
+            directory.listing.lost(watch)
+        self._touched = True
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for a look; `now` is monotonic."""
+        return now >= self._next or (self._touched and now >= self._next_if_touched)
+
+    def look(self, now: float) -> None:
+        """Find the rank directories that are there now."""
+        started = time.perf_counter()
+        self._touched = False
+        seen: set[str] = set()
+        found = {rank.name: rank for rank in self._ranks(seen)}
+        for name in self._directories.keys() - seen:
+            self._directories.pop(name).listing.close()
+        self.ranks = found
+        watched = all(each.listing.watched for each in self._directories.values())
+        self._next = now + (WATCHED_SECONDS if watched else POLLED_SECONDS)
+        self._next_if_touched = now + SHARE * (time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Listen no more."""
+        for directory in self._directories.values():
+            directory.listing.close()
+
+    def _ranks(self, seen: set[str]) -> Iterator[RankDirectory]:
+        count = 0
+        for path, node, container in self._nodes(seen):
+            for name, rank in self._below(path, RANK, seen):
+                count += 1
+                if count > self._settings.limits_ranks_per_volume:
+                    self.tenant.limited("ranks_per_volume")
+                    return
+                yield RankDirectory(f"{path}/{name}", node, rank, container)
+
+    def _nodes(self, seen: set[str]) -> Iterator[tuple[str, str, str | None]]:
+        """Path, node rank and container of each node directory."""
+        for name, node in self._below(self.name, NODE, seen):
+            yield _join(self.name, name), node, None
+        if self._by_container:
+            for container, _ in self._below(self.name, CONTAINER, seen):
+                path = _join(self.name, container)
+                for name, node in self._below(path, NODE, seen):
+                    yield f"{path}/{name}", node, container
+
+    def _below(self, path: str, pattern: re.Pattern[str], seen: set[str]) -> list[tuple[str, str]]:
+        directory = self._directories.get(path)
+        if directory is None:
+            directory = self._directories[path] = Subdirectories(path, self, self._watcher)
+        if path not in seen:
+            seen.add(path)
+            directory.look(self._settings.limits_directory_entries)
+        return directory.matching(pattern)
+
+
+class Subdirectories:
+    """The real subdirectories (no links) of one directory of a volume."""
+
+    __slots__ = ("_names", "_refusals", "_tenant", "listing")
+
+    def __init__(self, path: str, volume: Volume, watcher: Watcher) -> None:
+        self.listing = Listing(volume.root, path, watcher, volume)
+        self._tenant = volume.tenant
+        self._refusals = Refusals(f"{volume.root.path}/{path}", volume.tenant)
+        self._names: list[str] = []
+
+    def look(self, limit: int) -> None:
+        """List the directory if it has changed; one that cannot be listed has nothing."""
+        try:
+            entries = self.listing.changed(limit)
+        except OSError as error:
+            self._refusals.note(TOP, error)
+            self._names = []
+            return
+        self._refusals.lift(TOP)
+        if entries is not None:
+            self._names = [entry.name for entry in entries if entry.is_directory]
+            if self.listing.cut:
+                self._tenant.limited("directory_entries")
+
+    def matching(self, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+        """Names that fit as a whole, each with the number that the pattern's group holds."""
+        matches = ((name, pattern.fullmatch(name)) for name in self._names)
+        return [(name, match[1].lstrip("0") or "0") for name, match in matches if match]
+
+
+def _join(directory: str, name: str) -> str:
+    return name if directory == TOP else f"{directory}/{name}"
