@@ -81,11 +81,15 @@ class Follower:
     def _tick(self, now: float) -> Iterator[None]:
         self._watcher.poll()
         yield from self._find(now)
-        for rank in [rank for rank in self._ranks() if rank.scan_due(now)]:
-            with self._fence(rank):
-                rank.scan(now)
-            yield
-        yield from self._read(now)
+        awake = [rank for rank in self._ranks() if rank.wake_at <= now]
+        for rank in awake:
+            if rank.scan_due(now):
+                with self._fence(rank):
+                    rank.scan(now)
+                yield
+        yield from self._read([rank for rank in awake if rank.due(now)], now)
+        for rank in awake:
+            rank.rest(now)
         self._let_go(now)
         for source in self._sources:
             source.release()
@@ -117,9 +121,8 @@ class Follower:
                 )
                 log.info("following", extra={"path": ranks[name].path})
 
-    def _read(self, now: float) -> Iterator[None]:
+    def _read(self, due: list[RankFiles], now: float) -> Iterator[None]:
         """Give each tenant its share; of its ranks, those that waited longest come first."""
-        due = [rank for rank in self._ranks() if rank.due(now)]
         due.sort(key=attrgetter("read_at"))
         for tenant, ranks in Counter(rank.tenant for rank in due).items():
             tenant.begin_tick(ranks)

@@ -28,7 +28,7 @@ CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 l
 TOP = "."
 
 POLLED_SECONDS = 1.0  # between looks where nobody tells of changes
-WATCHED_SECONDS = 10.0  # between looks where somebody does
+WATCHED_SECONDS = 30.0  # between looks where somebody does
 SHARE = 20  # a look that took a second is not repeated for twenty
 
 

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of one rank, in the order in which they were written.
+
+A rank's writer rotates its file by renaming it, a second process adds one of its own, and
+anybody with the pod's rights may put anything in their place: what cannot be read is
+counted once, and the others are read all the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from primus_lens_exporter import segment
+from primus_lens_exporter.beneath import Beneath
+from primus_lens_exporter.listing import Entry
+from primus_lens_exporter.refusals import Refusals
+from primus_lens_exporter.segment import Segment, State
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.tail import GROWN, FileId, Tail
+from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.tenant import Tenant
+
+
+class Segments:
+    """All files of a rank that are followed."""
+
+    def __init__(
+        self,
+        root: Beneath,
+        directory: str,
+        tenant: Tenant,
+        settings: Settings,
+        telemetry: Telemetry,
+    ) -> None:
+        self.refusals = Refusals(f"{root.path}/{directory}", tenant)
+        self.stale = False
+        """Whether the names are no longer known to be right."""
+        self._root = root
+        self._directory = directory
+        self._tenant = tenant
+        self._line_bytes = settings.limits_line_bytes
+        self._events = telemetry.file_events
+        self._files: dict[FileId, Segment] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @property
+    def behind(self) -> int:
+        """Bytes that have not been read."""
+        return sum(file.tail.behind for file in self._files.values())
+
+    def unfinished(self) -> list[Segment]:
+        """Those that may have more to read, oldest first."""
+        return [file for file in self._files.values() if not file.finished]
+
+    def follow(self, entries: list[Entry]) -> None:
+        """Take over what a new listing of the directory says; entries have a status."""
+        self.stale = False
+        self.refusals.keep({entry.name for entry in entries})
+        listed: dict[FileId, Segment] = {}
+        for entry in sorted(entries, key=segment.age):
+            file_id = segment.identify(entry)
+            if file_id in listed:  # a hard link: the same lines under another name
+                continue
+            file = self._files.pop(file_id, None) or self._open(entry)
+            if file is not None:
+                rotated = segment.number(entry.name) is not None
+                file.name = self._name(entry)
+                file.state = State.ROTATED if rotated else State.LIVE
+                file.finished = file.finished and rotated
+                listed[file.tail.id] = file
+        self.delete_all()
+        self._files = {**self._files, **listed}  # the deleted first: they are older
+
+    def notice_rewrites(self) -> bool:
+        """Whether something has grown or was written anew."""
+        written = False
+        for file in self._files.values():
+            if not self._reach(file):
+                continue
+            event = file.tail.look()
+            self.let_go(file)
+            if event is None:
+                continue
+            written, file.finished = True, False
+            if event != GROWN:
+                self._events.labels(event).inc()
+        return written
+
+    def next(self, file: Segment) -> bytes | None:
+        """The next lines of a file; None at its end, and where it cannot be read."""
+        if not self._reach(file):
+            return None
+        try:
+            chunk = file.tail.read()
+            if chunk is None and file.state is State.DELETED:
+                return file.tail.rest() or None
+            return chunk
+        except OSError as error:
+            self._refuse(file.name, error)
+            return None
+
+    def at_end(self, file: Segment) -> None:
+        """A file was read to its end."""
+        if file.state is State.DELETED:
+            self._drop(file)
+            return
+        file.finished = file.state is State.ROTATED
+        self.let_go(file)
+
+    def let_go(self, file: Segment) -> None:
+        """The pass is over for this file."""
+        if not self._root.hold:
+            file.tail.detach()
+
+    def delete_all(self) -> None:
+        """None of the files has a name any more; what is open is still read."""
+        for file in self._files.values():
+            file.state, file.finished = State.DELETED, False
+
+    def close(self) -> None:
+        """Close every file."""
+        for file in list(self._files.values()):
+            self._drop(file)
+
+    def _name(self, entry: Entry) -> str:
+        return f"{self._directory}/{entry.name}"
+
+    def _open(self, entry: Entry) -> Segment | None:
+        if not self._tenant.may_open():
+            return None
+        name = self._name(entry)
+        try:
+            file = Segment(Tail(self._root.open_regular(name)[0], self._line_bytes), name)
+        except OSError as error:
+            self._refuse(name, error)
+            return None
+        self.refusals.lift(entry.name)
+        self._tenant.files += 1
+        self._events.labels("opened").inc()
+        self.let_go(file)
+        return file
+
+    def _reach(self, file: Segment) -> bool:
+        """Have a descriptor, if the file still has its name."""
+        try:
+            reached = file.reach(self._root)
+        except OSError as error:
+            self._refuse(file.name, error)
+            reached = False
+        self.stale = self.stale or not reached
+        return reached
+
+    def _refuse(self, name: str, error: OSError) -> None:
+        self.refusals.note(os.path.basename(name), error)
+        if error.errno == errno.EWOULDBLOCK:  # a lease ends, and nothing tells that it did
+            self.stale = True
+
+    def _drop(self, file: Segment) -> None:
+        del self._files[file.tail.id]
+        file.tail.detach()
+        self._tenant.files -= 1
+        self._events.labels("closed").inc()
