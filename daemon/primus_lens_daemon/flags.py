@@ -61,6 +61,13 @@ def parse(
         parser.error(str(error))
 
 
+def positive(text: str) -> int:
+    """For `parse`: a whole number above zero; ValueError otherwise."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError(f"expected a whole number above zero, not {text!r}")
+    return int(text)
+
+
 def boolean(text: str) -> bool:
     """For `parse`: a switch, which may also be given a word. ValueError for another one."""
     if text not in ("true", "false"):
@@ -81,7 +88,7 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], prefix:
         action="append" if field.metadata["repeatable"] else "store",
         nargs="?" if is_switch else None,
         const="true" if is_switch else None,
-        metavar=field.metadata["metavar"],
+        metavar="true|false" if is_switch else field.metadata["metavar"],
         help=f"{field.metadata['help']} [{default}; env: {_env(field, prefix)}]".replace("%", "%%"),
     )
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting an aiohttp application on HOST:PORT, and stopping it on SIGTERM or SIGINT."""
+"""Starting an aiohttp application on HOST:PORT, and stopping it on SIGTERM or SIGINT.
+
+Connections are accepted here rather than by aiohttp, since each new one needs the TLS of
+the configuration that is in force then, and has to be counted before its handshake.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,19 @@ import errno
 import logging
 import os
 import signal
-from typing import NamedTuple
+import socket
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from primus_lens_daemon.access import Connection, Refused, WebSettings, guard
+from primus_lens_daemon.web_config import BadWebConfig, WebConfigFile
+
 FLAG = "--web.listen-address"
 SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end
+BACKLOG = 128  # connections that the kernel holds until they are accepted
+LOOK_SECONDS = 1.0  # between looks at slow clients and at the configuration
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +41,7 @@ class Address(NamedTuple):
 
 
 class CannotListen(Exception):
-    """The address cannot be bound; the text says why and what to do."""
+    """The address or the web configuration is no good; the text says why and what to do."""
 
 
 def address(text: str) -> Address:
@@ -43,19 +54,141 @@ def address(text: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
-async def listen(application: web.Application, where: Address) -> web.AppRunner:
+class Door:
+    """Accepts as many connections as the settings allow, until `cleanup`."""
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        listeners: list[socket.socket],
+        web_config: WebConfigFile,
+        settings: WebSettings,
+        refused: Refused,
+    ) -> None:
+        self._runner = runner
+        self._listeners = listeners
+        self._web_config = web_config
+        self._settings = settings
+        self._refused = refused
+        self._open: dict[asyncio.Task[None], Connection] = {}
+        self._tasks = [asyncio.create_task(self._accept(each)) for each in listeners]
+        self._tasks.append(asyncio.create_task(self._look()))
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens, with the ports that were found for port 0."""
+        return [Address(*listener.getsockname()[:2]) for listener in self._listeners]
+
+    async def cleanup(self) -> None:
+        """Stop accepting, let open requests end for a while, cut off the rest."""
+        await _cancel(self._tasks)
+        for listener in self._listeners:
+            listener.close()
+        await self._runner.cleanup()
+        await _cancel(list(self._open))
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(0)  # sock_accept does not yield while more are waiting
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+            except ConnectionError:
+                continue  # it went away in the queue
+            except OSError as error:
+                log.warning("cannot accept connections", extra={"error": str(error)})
+                await asyncio.sleep(LOOK_SECONDS)  # no descriptors: some may come free
+                continue
+            if len(self._open) >= self._settings.web_max_connections:
+                self._refused.count("too_many_connections")
+                accepted.close()
+                continue
+            connection = self._connection()
+            task = loop.create_task(self._serve(accepted, connection))
+            self._open[task] = connection
+            task.add_done_callback(self._open.pop)
+
+    def _connection(self) -> Connection:
+        assert self._runner.server is not None
+        return Connection(self._runner.server, self._web_config, self._settings, self._refused)
+
+    async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
+        """As long as the connection lasts."""
+        tls: dict[str, Any] = {}
+        if self._web_config.current.tls is not None:
+            timeout = self._settings.web_read_timeout_seconds
+            tls = {
+                "ssl": self._web_config.current.tls,
+                "ssl_handshake_timeout": timeout,
+                "ssl_shutdown_timeout": timeout,
+            }
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: connection, accepted, **tls)
+            await connection.gone
+        except OSError as error:
+            self._refused.count("tls_handshake")
+            log.debug("TLS handshake failed", extra={"error": str(error)})
+        finally:
+            connection.cut()
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._web_config.look()
+            for connection in list(self._open.values()):
+                connection.cut_if_slow(loop.time())
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def listen(
+    application: web.Application,
+    where: Address,
+    settings: WebSettings,
+    refused: Refused,
+) -> Door:
     """Bind and start serving. Raises CannotListen."""
+    try:
+        web_config = WebConfigFile(settings.web_config_file, refused.reloads)
+    except BadWebConfig as error:
+        raise CannotListen(f"--web.config.file {error}") from error
+    guard(application, web_config, refused)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, where.host or None, where.port)
     try:
-        await site.start()
+        listeners = await _bind(where)
     except OSError as error:
         await runner.cleanup()
         raise CannotListen(f"{FLAG} {where}: {_reason(error)}") from error
-    for bound in runner.addresses:
-        log.info("listening", extra={"address": str(Address(bound[0], bound[1]))})
-    return runner
+    door = Door(runner, listeners, web_config, settings, refused)
+    for bound in door.addresses:
+        tls = web_config.current.tls is not None
+        log.info("listening", extra={"address": str(bound), "tls": tls})
+    return door
+
+
+async def _bind(where: Address) -> list[socket.socket]:
+    """Listening sockets for each address of the host, as asyncio finds and binds them."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        asyncio.Protocol, where.host or None, where.port, start_serving=False
+    )
+    listeners = [bound.dup() for bound in server.sockets]
+    server.close()
+    try:
+        for listener in listeners:
+            listener.listen(BACKLOG)
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
 
 
 def _reason(error: OSError) -> str:

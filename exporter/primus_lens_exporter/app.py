@@ -56,7 +56,9 @@ async def serve(settings: Settings) -> None:
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
         app = application(Page(store, telemetry), follower, settings)
-        runner = await listen.listen(app, settings.web_listen_address)
+        runner = await listen.listen(
+            app, settings.web_listen_address, settings, telemetry.refused_clients
+        )
         stack.push_async_callback(runner.cleanup)
         await _until(stop, follower)
     log.info("stopped")

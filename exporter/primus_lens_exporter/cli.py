@@ -18,11 +18,15 @@ from primus_lens_exporter.pods.api import NotConfigured
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 
 DESCRIPTION = """\
-Follow the JSONL files that the hook writes and serve them as Prometheus series."""
+Follow the JSONL files that the hook writes and serve them as Prometheus series: those of one
+directory, of the pods of a Kubernetes node, or of a volume that many pods share."""
 EPILOG = """\
-example:
+on a laptop:
   primus-lens exporter --records.path ./metrics --web.listen-address 127.0.0.1:10471
-  curl -s http://127.0.0.1:10471/metrics | grep primus_lens_wandb_metric"""
+  curl -s http://127.0.0.1:10471/metrics | grep primus_lens_wandb_metric
+
+on each node of a cluster:
+  primus-lens exporter --records.kubelet-root /var/lib/kubelet --kubernetes.node-name $NODE"""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import msgspec
 import re2
 
+QUIET = re2.Options()
+QUIET.log_errors = False  # it would write to stderr by itself
 LABEL_NAME = re2.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 RESERVED = ("primus_lens_", "process_", "python_", "go_", "up", "scrape_")
 
@@ -68,7 +70,7 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self._text = text
         try:
-            self._compiled = re2.compile(text)
+            self._compiled = re2.compile(text, QUIET)
         except re2.error as error:
             reason = error.args[0]
             reason = reason.decode() if isinstance(reason, bytes) else reason

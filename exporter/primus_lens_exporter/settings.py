@@ -7,7 +7,8 @@ import dataclasses
 import math
 from pathlib import Path
 
-from primus_lens_daemon.flags import boolean, flag
+from primus_lens_daemon.access import WebSettings
+from primus_lens_daemon.flags import boolean, flag, positive
 from primus_lens_daemon.listen import Address, address
 from primus_lens_daemon.logs import FORMATS, LEVELS
 from primus_lens_hook import contract
@@ -25,13 +26,6 @@ def directory(text: str) -> Path:
     if not path.is_dir():
         raise ValueError(f"{text} is not a directory; name the directory that holds node_*/")
     return path
-
-
-def positive(text: str) -> int:
-    """A whole number above zero; ValueError otherwise."""
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ValueError(f"expected a whole number above zero, not {text!r}")
-    return int(text)
 
 
 def positive_seconds(text: str) -> float:
@@ -60,7 +54,7 @@ def log_format(text: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(WebSettings):
     """What one exporter does; read once at the start."""
 
     records_path: tuple[Path, ...] = flag(
