@@ -33,7 +33,7 @@ class Lag:
 
     def render(self) -> bytes:
         """The text format."""
-        return b"".join(self._bytes.pieces() + self._seconds.pieces())
+        return b"".join([*self._bytes.parts(), *self._seconds.parts()])
 
     def _add(self, family: Family, who: Labels) -> int:
         return family.add(family.prefix(label_text(who)))

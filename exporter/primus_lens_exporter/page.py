@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from isal import isal_zlib
@@ -38,9 +39,9 @@ class Page:
         self._generation = -1
         self._series = Deflated(b"", 0, 0)
 
-    def plain(self) -> bytes:
-        """The text format, version 0.0.4."""
-        return b"".join([*self._store.pieces(), self._own()])
+    def plain(self) -> list[bytes]:
+        """The text format, version 0.0.4, in parts."""
+        return [*self._store.parts(), self._own()]
 
     def gzipped(self) -> bytes:
         """The same as one gzip member (RFC 1952), made of two deflated halves.
@@ -49,19 +50,29 @@ class Page:
         """
         if self._generation != self._store.generation:
             self._generation = self._store.generation
-            page = b"".join(self._store.pieces())
-            deflated = _deflate(page, zlib.Z_FULL_FLUSH)
-            self._series = Deflated(deflated, isal_zlib.crc32(page), len(page))
+            self._series = _deflated(self._store.parts())
         own, series = self._own(), self._series
         checksum = isal_zlib.crc32(own, series.checksum)
         trailer = struct.pack("<II", checksum, (series.size + len(own)) & 0xFFFFFFFF)
-        return b"".join((GZIP_HEAD, series.data, _deflate(own, zlib.Z_FINISH), trailer))
+        return b"".join((GZIP_HEAD, series.data, _deflate_last(own), trailer))
 
     def _own(self) -> bytes:
         self._telemetry.series.set(len(self._store))
         return self._telemetry.render()
 
 
-def _deflate(data: bytes, flush: int) -> bytes:
+def _deflated(parts: Iterable[bytes]) -> Deflated:
     deflater = isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return deflater.compress(data) + deflater.flush(flush)
+    data, checksum, size = [], 0, 0
+    for part in parts:
+        data.append(deflater.compress(part))
+        checksum = isal_zlib.crc32(part, checksum)
+        size += len(part)
+    data.append(deflater.flush(zlib.Z_FULL_FLUSH))
+    return Deflated(b"".join(data), checksum, size)
+
+
+def _deflate_last(data: bytes) -> bytes:
+    deflater = isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    last: bytes = deflater.compress(data) + deflater.flush(zlib.Z_FINISH)
+    return last

@@ -7,6 +7,7 @@ is not made, and its values are counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
 
@@ -69,14 +70,13 @@ class Store(Consumer):
             if not run.holders:
                 self._remove(key)
 
-    def pieces(self) -> list[bytes]:
-        """All families in the text format, version 0.0.4, to be joined: once, since a page
-        of megabytes is costly to copy.
+    def parts(self) -> Iterator[bytes]:
+        """All families in the text format, version 0.0.4, piece by piece.
+
+        Nothing may change before the last one is taken.
         """
-        pieces: list[bytes] = []
         for family in self.families:
-            pieces += family.pieces()
-        return pieces
+            yield from family.parts()
 
     def _remove(self, key: tuple[Labels, str]) -> None:
         self.generation += 1

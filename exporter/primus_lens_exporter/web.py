@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 
 from aiohttp import web
@@ -44,11 +45,11 @@ def application(page: Page, follower: Follower, settings: Settings) -> web.Appli
     paths = ", ".join(html.escape(str(path)) for path in sources if path is not None)
     landing = LANDING.format(version=html.escape(__version__), paths=paths)
 
-    async def metrics(request: web.Request) -> web.Response:
+    async def metrics(request: web.Request) -> web.StreamResponse:
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             headers = {"Content-Type": TEXT_FORMAT, "Content-Encoding": "gzip"}
             return web.Response(body=page.gzipped(), headers=headers)
-        return web.Response(body=page.plain(), headers={"Content-Type": TEXT_FORMAT})
+        return await _in_parts(request, page.plain())
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="Healthy.\n")
@@ -72,3 +73,15 @@ def application(page: Page, follower: Follower, settings: Settings) -> web.Appli
     app = web.Application()
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])
     return app
+
+
+async def _in_parts(request: web.Request, parts: list[bytes]) -> web.StreamResponse:
+    """A body of many megabytes, without a copy of it in one piece."""
+    response = web.StreamResponse(headers={"Content-Type": TEXT_FORMAT})
+    response.content_length = sum(map(len, parts))
+    with contextlib.suppress(ConnectionResetError):  # the client has seen enough
+        await response.prepare(request)
+        for part in parts if request.method != "HEAD" else ():
+            await response.write(part)
+        await response.write_eof()
+    return response

@@ -20,7 +20,7 @@ RANK = (("node_rank", "0"), ("local_rank", "1"))
 
 def series(store):
     """What a Prometheus would read from the page, by name and labels."""
-    text = b"".join(store.pieces()).decode()
+    text = b"".join(store.parts()).decode()
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples]
     assert len({(s.name, *s.labels.items()) for s in samples}) == len(samples)
@@ -116,7 +116,7 @@ def test_step_fix_counters_are_there_when_it_is_on():
     assert series(store)[("step_fix_conflicts_total", "0", "1", "r")] == math.inf
     assert series(store)[("step_fix_dropped_total", "0", "1", "r")] == 0
     store.release(holder)
-    assert store.pieces() == []
+    assert list(store.parts()) == []
     assert holder.allowance.used == 0
 
 
@@ -127,7 +127,7 @@ def test_series_end_with_their_last_holder():
     store.release(holder)
     assert {key[3] for key in series(store)} == {"r"}
     store.release(another)
-    assert store.pieces() == []
+    assert list(store.parts()) == []
 
 
 @pytest.mark.parametrize(("finish", "ends"), [(4.0, False), (5.0, True), (6.0, True)])
@@ -135,7 +135,7 @@ def test_a_run_ends_unless_it_went_on_after_its_finish(finish, ends):
     holder = Holder()
     store = filled(Record(5.0, {"a": 1}, 1, "r"), holder=holder)
     store.end(RANK, "r", finish, holder)
-    assert (store.pieces() == []) is ends
+    assert (list(store.parts()) == []) is ends
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_slots_are_reused_and_never_mixed(steps):
                 family.add(family.prefix(f'n="{number}"'), value=float(step)),
                 float(step),
             )
-    text = b"".join(family.pieces()).decode()
+    text = b"".join(family.parts()).decode()
     samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
     got = {int(sample.labels["n"]): sample.value for sample in samples}
     assert got.keys() == live.keys()

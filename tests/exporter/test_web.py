@@ -2,8 +2,10 @@
 import gzip
 import shutil
 import subprocess
+import urllib.request
 
 import pytest
+import serving
 from serving import record, until
 
 
@@ -66,3 +68,20 @@ def test_content_type(filled):
 def test_other_pages(exporter, path):
     assert exporter.status(path) == 200
     assert exporter.status(path + "nothing") == 404
+
+
+def test_a_client_that_goes_in_the_middle_of_a_page(tmp_path, rank):
+    rows = (record(**{f"key{step}/{n}": n for n in range(100)}) for step in range(100))
+    (rank / "wandb_metrics.jsonl").write_bytes(b"".join(rows))
+    with serving.Exporter(tmp_path / "records", "--limits.keys-per-rank=20000") as exporter:
+        until(lambda: "key99/99" in exporter.page())
+        for size in (1, 100_000):
+            with exporter.get("/metrics") as response:
+                response.read(size)
+        assert exporter.status("/metrics") == 200
+
+
+def test_head_has_no_body(filled):
+    request = urllib.request.Request(filled.url + "/metrics", method="HEAD")
+    with urllib.request.urlopen(request) as response:
+        assert (response.read(), int(response.headers["Content-Length"]) > 1000) == (b"", True)
