@@ -93,7 +93,10 @@ class ApiServer:
         self._record("MODIFIED" if uid in self.pods else "ADDED", document)
 
     def delete(self, name):
-        self._record("DELETED", self.pods[f"uid-of-{name}"])
+        self.remove(f"uid-of-{name}")
+
+    def remove(self, uid):
+        self._record("DELETED", self.pods[uid])
 
     def _record(self, kind, document):
         with self.changed:

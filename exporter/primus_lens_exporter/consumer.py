@@ -30,9 +30,9 @@ class Holder(Protocol):
 class Consumer:
     """Takes records in the order in which they were written, file by file."""
 
-    @property
-    def accepting(self) -> bool:
-        """Whether there is room; while there is none, records stay in their files."""
+    def accepts(self, holder: Holder) -> bool:
+        """Whether there is room for more of a rank; else its records stay in their files."""
+        del holder
         return True
 
     def resume(self, file: str) -> int:
@@ -60,6 +60,9 @@ class Consumer:
 
         Another process of the rank may have gone on with it.
         """
+
+    def forget(self, file: str) -> None:
+        """The file is gone, and was read to its end."""
 
     def release(self, holder: Holder) -> None:
         """The rank is gone, and the grace over."""

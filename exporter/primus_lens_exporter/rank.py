@@ -16,7 +16,7 @@ from primus_lens_exporter.allowance import Allowance
 from primus_lens_exporter.consumer import Consumer, Labels
 from primus_lens_exporter.listing import Listing
 from primus_lens_exporter.runs import RUNS_FILE, Runs
-from primus_lens_exporter.segment import METRICS_FILE, Segment
+from primus_lens_exporter.segment import METRICS_FILE, Segment, State
 from primus_lens_exporter.segments import Segments
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
@@ -27,7 +27,8 @@ from primus_lens_exporter.watcher import CHANGED, WRITTEN, Watched, Watcher
 QUIET_SECONDS = 10.0  # then an unwatched rank is read with the looks alone
 LOOK_SECONDS = 1.0  # between looks for rewritten files, and for new ones where nobody tells
 QUIET_LOOK_SECONDS = 4.0  # the same where nothing has happened for a while
-WATCHED_LOOK_SECONDS = 30.0  # and where somebody would have told
+WATCHED_LOOK_SECONDS = 5.0  # where somebody would have told
+WATCHED_QUIET_LOOK_SECONDS = 30.0
 
 
 class RankFiles(Watched):
@@ -128,26 +129,32 @@ class RankFiles(Watched):
         labels = self._identify()
         self.read_at = now
         self._behind = True  # until proven otherwise
-        if labels is None or not self._consumer.accepting:
+        if labels is None or not self._consumer.accepts(self):
             return
-        self._written = False
+        told, self._written = self._written, False
         left = self.tenant.part
         for file in self._segments.unfinished():
-            while left > 0 and self._consumer.accepting and self.tenant.may_read():
+            self._segments.check(file)
+            while left > 0 and self._consumer.accepts(self) and self.tenant.may_read():
                 started = time.perf_counter()
                 chunk = self._next(file)
                 if chunk is None:
-                    self._segments.at_end(file)
+                    self._at_end(file)
                     break
                 self._take(labels, chunk, file)
                 left -= len(chunk)
                 self.tenant.spent(len(chunk), time.perf_counter() - started)
                 self.busy_at = now
                 yield
+                if file.tail.drained and file.state is not State.DELETED:
+                    self._at_end(file)
+                    break
             else:
                 self._segments.let_go(file)
                 return
         self._behind = False
+        if told and self.busy_at != now:  # written, and yet nothing new: rewritten?
+            self._look_at = 0.0
 
     def gone(self) -> None:
         """The directory is no longer there: what is open is read to its end and closed."""
@@ -162,9 +169,10 @@ class RankFiles(Watched):
         self._consumer.release(self)
 
     def _look_seconds(self, now: float) -> float:
-        if now - self.busy_at < QUIET_SECONDS:
-            return LOOK_SECONDS
-        return WATCHED_LOOK_SECONDS if self._listing.watched else QUIET_LOOK_SECONDS
+        busy = now - self.busy_at < QUIET_SECONDS
+        if self._listing.watched:
+            return WATCHED_LOOK_SECONDS if busy else WATCHED_QUIET_LOOK_SECONDS
+        return LOOK_SECONDS if busy else QUIET_LOOK_SECONDS
 
     def _identify(self) -> Labels | None:
         """The labels of its series; they never change once they are known."""
@@ -198,6 +206,10 @@ class RankFiles(Watched):
             if file.tail.skip_to(self._consumer.resume(file.key)):
                 return self._segments.next(file)
         return chunk
+
+    def _at_end(self, file: Segment) -> None:
+        if self._segments.at_end(file) and file.key:
+            self._consumer.forget(file.key)
 
     def _take(self, labels: Labels, chunk: bytes, file: Segment) -> None:
         tail, telemetry = file.tail, self._telemetry

@@ -8,7 +8,6 @@ counted once, and the others are read all the same.
 
 from __future__ import annotations
 
-import errno
 import os
 
 from primus_lens_exporter import segment
@@ -17,7 +16,7 @@ from primus_lens_exporter.listing import Entry
 from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.segment import Segment, State
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.tail import GROWN, FileId, Tail
+from primus_lens_exporter.tail import REPLACED, TRUNCATED, FileId, Tail
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_exporter.tenant import Tenant
 
@@ -78,16 +77,24 @@ class Segments:
         """Whether something has grown or was written anew."""
         written = False
         for file in self._files.values():
-            if not self._reach(file):
-                continue
-            event = file.tail.look()
+            if self.check(file):
+                written, file.finished = True, False
             self.let_go(file)
-            if event is None:
-                continue
-            written, file.finished = True, False
-            if event != GROWN:
-                self._events.labels(event).inc()
         return written
+
+    def check(self, file: Segment) -> bool:
+        """Whether a file has grown or was written anew; then it is read from its beginning."""
+        if not self._reach(file):
+            return False
+        try:
+            event = file.tail.look()
+        except OSError as error:
+            self._refuse(file.name, error)
+            return False
+        if event in (TRUNCATED, REPLACED):
+            file.key = ""  # it begins with another line
+            self._events.labels(event).inc()
+        return event is not None
 
     def next(self, file: Segment) -> bytes | None:
         """The next lines of a file; None at its end, and where it cannot be read."""
@@ -102,13 +109,14 @@ class Segments:
             self._refuse(file.name, error)
             return None
 
-    def at_end(self, file: Segment) -> None:
-        """A file was read to its end."""
+    def at_end(self, file: Segment) -> bool:
+        """A file was read to its end; True if it is gone for good."""
         if file.state is State.DELETED:
             self._drop(file)
-            return
-        file.finished = file.state is State.ROTATED
+            return True
+        file.finished = file.state is State.ROTATED and file.tail.attached
         self.let_go(file)
+        return False
 
     def let_go(self, file: Segment) -> None:
         """The pass is over for this file."""
@@ -130,12 +138,17 @@ class Segments:
 
     def _open(self, entry: Entry) -> Segment | None:
         if not self._tenant.may_open():
+            self.stale = True  # there may be room at the next look
             return None
         name = self._name(entry)
         try:
             file = Segment(Tail(self._root.open_regular(name)[0], self._line_bytes), name)
         except OSError as error:
             self._refuse(name, error)
+            return None
+        if file.tail.id != segment.identify(entry):  # another one by now, perhaps a known one
+            file.tail.detach()
+            self.stale = True
             return None
         self.refusals.lift(entry.name)
         self._tenant.files += 1
@@ -155,8 +168,7 @@ class Segments:
 
     def _refuse(self, name: str, error: OSError) -> None:
         self.refusals.note(os.path.basename(name), error)
-        if error.errno == errno.EWOULDBLOCK:  # a lease ends, and nothing tells that it did
-            self.stale = True
+        self.stale = True  # a lease, a mode, a second name: nothing tells that it has ended
 
     def _drop(self, file: Segment) -> None:
         del self._files[file.tail.id]

@@ -27,7 +27,8 @@ class Tail:
     """A position in one file, which is given open. Raises OSError where the system does."""
 
     __slots__ = (
-        "_fd", "_head", "_line_bytes", "_seen", "_skipping", "careful", "id", "offset", "too_long",
+        "_fd", "_head", "_line_bytes", "_seen", "_skipping", "careful", "drained", "id", "offset",
+        "too_long",
     )  # fmt: skip
 
     def __init__(self, fd: int, line_bytes: int) -> None:
@@ -37,6 +38,7 @@ class Tail:
         self._seen = 0  # modification time at the last look
         self.too_long = 0  # lines passed over so far
         self._line_bytes = line_bytes
+        self.drained = False  # whether the newest read came to the end of the file
         self.careful = False  # whether to take smaller chunks
         self._skipping = False
         self._restart()
@@ -87,6 +89,7 @@ class Tail:
         """
         size = min(CAREFUL_CHUNK if self.careful else CHUNK, self._line_bytes)
         chunk = os.pread(self._fd, size, self.offset)
+        self.drained = len(chunk) < size
         if not chunk:
             return None
         end = chunk.rfind(b"\n") + 1
@@ -96,7 +99,7 @@ class Tail:
         if not end:
             return self._without_newline(chunk)
         if not self.offset:
-            self._head = chunk[: min(HEAD, end)]
+            self._head = chunk[: min(HEAD, chunk.index(b"\n") + 1)]
         self.offset += end
         if self._skipping:
             self._skipping = False
