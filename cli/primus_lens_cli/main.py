@@ -34,6 +34,9 @@ COMMANDS = {
     "hook": Command("primus_lens_cli.hook", None, "check, install or remove the start-up hook"),
     "run": Command("primus_lens_cli.run", None, "run one command with the hook loaded"),
     "exporter": Command("primus_lens_exporter.cli", "exporter", "serve the metrics to Prometheus"),
+    "backfill": Command(
+        "primus_lens_exporter.backfill_cli", "exporter", "turn old records into a TSDB import"
+    ),
     "demo": Command("primus_lens_demo.cli", "demo", "train on four ranks and watch the series"),
 }
 

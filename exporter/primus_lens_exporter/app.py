@@ -9,17 +9,22 @@ import ctypes
 import gc
 import logging
 import resource
+from collections.abc import Coroutine, Sequence
 
 from primus_lens_daemon import listen
+from yarl import URL
 
 from primus_lens_exporter.beneath import require_openat2
 from primus_lens_exporter.consumer import Consumer
 from primus_lens_exporter.follow import Follower
+from primus_lens_exporter.keys import KeyRules
 from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import PodWatch
+from primus_lens_exporter.remote_write import setup
+from primus_lens_exporter.remote_write.outbox import Outbox
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.sources import DirectorySource, KubeletSource, SharedSource, Source
 from primus_lens_exporter.store import Store
@@ -34,7 +39,10 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Export until SIGTERM or SIGINT. Raises CannotListen, NoOpenat2 and NotConfigured."""
+    """Export until SIGTERM or SIGINT.
+
+    Raises CannotListen, NoOpenat2, NotConfigured and CannotSend.
+    """
     require_openat2()
     _raise_file_limit()
     keep_freed_memory()
@@ -42,17 +50,18 @@ async def serve(settings: Settings) -> None:
     store = Store(settings)
     async with contextlib.AsyncExitStack() as stack:
         if settings.of_pods:
-            watch = PodWatch(
-                Api(),
-                pods,
-                KubernetesTelemetry(telemetry.registry, pods),
-                "" if settings.records_all_nodes else settings.kubernetes_node_name,
-                settings.kubernetes_pod_labels,
-            )
-            watch.start()
+            watch = _watch(settings, telemetry, pods)
             stack.callback(watch.stop)
         follower = _follower(store, settings, telemetry, pods)
         stack.callback(follower.close)
+        work = [follower.run()]
+        if settings.remote_write_url is not None:
+            outbox = _outbox(settings, settings.remote_write_url, telemetry)
+            # Counted once: its own view of the same files is not on the page.
+            sender = _follower(outbox, settings, Telemetry(), pods)
+            stack.callback(sender.close)
+            stack.callback(outbox.close)  # before the sender lets go of its files
+            work += [sender.run(), outbox.run()]
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
         app = application(Page(store, telemetry), follower, settings)
@@ -60,13 +69,13 @@ async def serve(settings: Settings) -> None:
             app, settings.web_listen_address, settings, telemetry.refused_clients
         )
         stack.push_async_callback(runner.cleanup)
-        await _until(stop, follower)
+        await _until(stop, work)
     log.info("stopped")
 
 
-async def _until(stop: asyncio.Event, *followers: Follower) -> None:
-    """Run until told to stop. A follower never ends by itself: what ends it is raised."""
-    running = [asyncio.create_task(follower.run()) for follower in followers]
+async def _until(stop: asyncio.Event, work: Sequence[Coroutine[None, None, None]]) -> None:
+    """Work until told to stop. None of it ever ends by itself: what ends it is raised."""
+    running = [asyncio.create_task(each) for each in work]
     stopping = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,6 +84,32 @@ async def _until(stop: asyncio.Event, *followers: Follower) -> None:
     finally:
         for task in (*running, stopping):
             task.cancel()
+        await asyncio.gather(*running, stopping, return_exceptions=True)
+
+
+def _watch(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodWatch:
+    watch = PodWatch(
+        Api(),
+        pods,
+        KubernetesTelemetry(telemetry.registry, pods),
+        "" if settings.records_all_nodes else settings.kubernetes_node_name,
+        settings.kubernetes_pod_labels,
+    )
+    watch.start()
+    return watch
+
+
+def _outbox(settings: Settings, url: URL, telemetry: Telemetry) -> Outbox:
+    assert settings.remote_write_spool_directory is not None
+    return setup.outbox(
+        url,
+        settings.remote_write_config_file,
+        settings.remote_write_spool_directory,
+        settings.remote_write_spool_bytes,
+        telemetry.registry,
+        settings.limits_label_bytes,
+        KeyRules(settings.keys_allow, settings.keys_deny).allowed,
+    )
 
 
 def _follower(

@@ -15,6 +15,7 @@ from primus_lens_hook import __version__
 from primus_lens_exporter.app import serve
 from primus_lens_exporter.beneath import NoOpenat2
 from primus_lens_exporter.pods.api import NotConfigured
+from primus_lens_exporter.remote_write.setup import CannotSend
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 
 DESCRIPTION = """\
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     logs.configure(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve(settings))
-    except (listen.CannotListen, NoOpenat2, NotConfigured) as error:
+    except (listen.CannotListen, NoOpenat2, NotConfigured, CannotSend) as error:
         print(f"primus-lens exporter: {error}", file=sys.stderr)
         return 2
     return 0

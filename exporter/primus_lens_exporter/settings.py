@@ -12,8 +12,10 @@ from primus_lens_daemon.flags import boolean, flag, positive
 from primus_lens_daemon.listen import Address, address
 from primus_lens_daemon.logs import FORMATS, LEVELS
 from primus_lens_hook import contract
+from yarl import URL
 
 from primus_lens_exporter.keys import Named, Pattern, mapping
+from primus_lens_exporter.remote_write.config import receiver
 
 ENV_PREFIX = "PRIMUS_LENS_EXPORTER_"
 
@@ -205,6 +207,34 @@ class Settings(WebSettings):
         default=60,
         metavar="SECONDS",
     )
+    remote_write_url: URL | None = flag(
+        "--remote-write.url",
+        "where every record is sent with its own timestamp, by Prometheus' remote write",
+        receiver,
+        default=None,
+        metavar="URL",
+    )
+    remote_write_config_file: Path | None = flag(
+        "--remote-write.config.file",
+        "credentials, TLS and headers for it, in the words of Prometheus' remote_write",
+        Path,
+        default=None,
+        metavar="FILE",
+    )
+    remote_write_spool_directory: Path | None = flag(
+        "--remote-write.spool-directory",
+        "where requests wait that are not acknowledged yet; needed for remote write",
+        Path,
+        default=None,
+        metavar="DIR",
+    )
+    remote_write_spool_bytes: int = flag(
+        "--remote-write.spool-bytes",
+        "most that waits there; then records wait in their files",
+        positive,
+        default=1 << 30,
+        metavar="BYTES",
+    )
     log_level: str = flag(
         "--log.level",
         "one of " + ", ".join(LEVELS),
@@ -231,6 +261,11 @@ class Settings(WebSettings):
             raise ValueError(
                 "whose pods? give --kubernetes.node-name, or --records.all-nodes for one "
                 "exporter of a whole cluster"
+            )
+
+        if self.remote_write_url and not self.remote_write_spool_directory:
+            raise ValueError(
+                "remote write needs --remote-write.spool-directory, on a disk that outlives us"
             )
 
     @property

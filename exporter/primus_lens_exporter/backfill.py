@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records as OpenMetrics with the times at which they were logged, for Prometheus' TSDB.
+
+A stream: memory does not grow with the files. The samples are those of remote write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from primus_lens_exporter.allowance import Allowance
+from primus_lens_exporter.backfill_files import Reader
+from primus_lens_exporter.consumer import Labels
+from primus_lens_exporter.openmetrics import OpenMetrics, identify
+from primus_lens_exporter.samples import Sampler
+
+BATCH_RECORDS = 256
+LABEL_BYTES = 512  # as the exporter's default
+SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the memory
+
+
+class Summary(NamedTuple):
+    """What became of the files."""
+
+    files: int
+    refused: dict[Path, str]
+    """Files that could not be read, and why."""
+    lines: Counter[str]
+    """By result, as in `decode`."""
+    samples: int
+    series: int
+    dropped: Counter[str]
+    """Samples by the reason why they were left out."""
+    first: int | None
+    """Milliseconds since the epoch of the oldest sample."""
+    last: int | None
+
+
+class Rank:
+    """Holds the series of one rank while it is read."""
+
+    def __init__(self) -> None:
+        self.allowance = Allowance(SERIES, "series_per_rank")
+
+    def dropped(self, reason: str, values: int) -> None:
+        """The sampler counts."""
+
+
+def backfill(
+    ranks: dict[Labels, list[Path]],
+    added: Labels,
+    out: BinaryIO,
+    advance: Callable[[int], object],
+) -> Summary:
+    """Write all ranks. `advance` is told of bytes that were read. Raises OSError for `out`."""
+    reader, sampler = Reader(advance), Sampler(identify, LABEL_BYTES, added)
+    span: list[int] = []
+    with OpenMetrics(out) as text:
+        for labels, paths in ranks.items():
+            rank, records = Rank(), reader.merged(paths)
+            while batch := list(islice(records, BATCH_RECORDS)):
+                samples = sampler.take(labels, batch, rank)
+                text.add(samples)
+                span = _span(span, (at for _, at, _ in samples))
+            text.end_rank()
+            sampler.release(rank)
+        text.end()
+        first, last = span or (None, None)
+        return Summary(
+            reader.files,
+            reader.refused,
+            +reader.lines,
+            text.samples,
+            text.series,
+            sampler.dropped,
+            first,
+            last,
+        )
+
+
+def _span(span: list[int], times: Iterable[int]) -> list[int]:
+    """The oldest and the newest; nothing where there is none."""
+    known = [*span, *times]
+    return [min(known), max(known)] if known else []

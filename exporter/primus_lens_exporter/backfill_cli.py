@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`primus-lens backfill`: arguments in, OpenMetrics out, what became of it on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from primus_lens_daemon.flags import Parser
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from primus_lens_exporter.backfill import Summary, backfill
+from primus_lens_exporter.backfill_files import ranks
+from primus_lens_exporter.labels import added_label
+
+DESCRIPTION = """\
+Turn the JSONL files that the hook wrote into OpenMetrics text with the times at which
+everything was logged, for Prometheus to take into its database. Nothing needs to have
+been running while the training ran."""
+EPILOG = """\
+example:
+  primus-lens backfill ./metrics -o metrics.om
+  promtool tsdb create-blocks-from openmetrics metrics.om /var/lib/prometheus/data
+
+The series are those that remote write sends: primus_lens_wandb_metric and
+primus_lens_wandb_step. Prometheus takes new blocks in by itself within a minute or so, and
+deletes those that are older than its retention (15 days unless it is told otherwise).
+For runs of a cluster, give the labels that the exporter gives there:
+  --label namespace=training --label pod=llama-0 --label container=trainer"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0; 1 if a file could not be read; 2 for bad arguments or an unwritable FILE."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        found = ranks(given.directories)
+        total = sum(path.stat().st_size for paths in found.values() for path in paths)
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    if not found:
+        names = ", ".join(map(str, given.directories))
+        parser.error(f"no node_*/rank_*/wandb_metrics.jsonl in {names}; name the output path")
+    try:
+        with _output(given.output) as out, _bar(total) as advance:
+            summary = backfill(found, tuple(given.labels), out, advance)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains
+        return 1
+    except OSError as error:
+        parser.error(f"{given.output or 'standard output'}: {error.strerror}")
+    _tell(summary, given.output)
+    return 1 if summary.refused else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="primus-lens backfill",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "directories",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="a training's output path, which holds node_*/rank_*/",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="where to write [default: stdout]"
+    )
+    parser.add_argument(
+        "--label",
+        dest="labels",
+        type=_label,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a label for every series; repeatable",
+    )
+    return parser
+
+
+def _label(text: str) -> tuple[str, str]:
+    try:
+        return added_label(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[BinaryIO]:
+    """A file has its name only when it is whole; a device or a pipe must not be replaced."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _bar(total: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar by bytes, if somebody is there to see it."""
+    console = Console(stderr=True)
+    columns = TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def _tell(summary: Summary, output: Path | None) -> None:
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    for path, reason in summary.refused.items():
+        tell(f"primus-lens backfill: {str(path)!r} left out: {reason}")
+    tell(f"files    {summary.files} read" + _also(len(summary.refused), "left out"))
+    tell(f"lines    {_counts(summary.lines)}")
+    dropped = f"; dropped: {_counts(summary.dropped)}" if summary.dropped else ""
+    tell(f"samples  {summary.samples} of {summary.series} series{dropped}")
+    if summary.first is None or summary.last is None:
+        return
+    tell(f"times    {_utc(summary.first)} to {_utc(summary.last)}")
+    tell(f"next     promtool tsdb create-blocks-from openmetrics {output or 'FILE'} DATA_DIRECTORY")
+
+
+def _also(count: int, what: str) -> str:
+    return f", {count} {what}" if count else ""
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _utc(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(" ", "seconds")

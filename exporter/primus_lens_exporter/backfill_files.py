@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of each rank below some directories, read once, in the order of time."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import math
+import os
+import re
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from primus_lens_exporter import decode
+from primus_lens_exporter.consumer import Labels
+from primus_lens_exporter.decode import Record
+from primus_lens_exporter.samples import in_order
+from primus_lens_exporter.segment import METRICS_FILE
+from primus_lens_exporter.tail import Tail
+from primus_lens_exporter.volume import NODE, RANK
+
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+LINE_BYTES = 1 << 20  # as the exporter's default
+
+
+def ranks(directories: Iterable[Path]) -> dict[Labels, list[Path]]:
+    """Files by identity. What is reached twice, or under two names, counts once.
+
+    Raises OSError for a directory that cannot be listed.
+    """
+    found: defaultdict[Labels, list[Path]] = defaultdict(list)
+    seen: set[tuple[int, int]] = set()
+    for directory in directories:
+        for node_path, node in _numbered(directory, NODE):
+            for rank_path, rank in _numbered(node_path, RANK):
+                labels = ("node_rank", node), ("local_rank", rank)
+                for path in sorted(rank_path.iterdir()):
+                    status = path.lstat()
+                    place = status.st_dev, status.st_ino
+                    if METRICS_FILE.fullmatch(path.name) and place not in seen:
+                        seen.add(place)
+                        found[labels].append(path)
+    return dict(found)
+
+
+def _numbered(directory: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
+    for path in sorted(directory.iterdir()):
+        match = pattern.fullmatch(path.name)
+        if match and path.is_dir() and not path.is_symlink():
+            yield path, str(int(match[1]))
+
+
+class Reader:
+    """Reads files and counts what was in them."""
+
+    def __init__(self, advance: Callable[[int], object]) -> None:
+        """`advance` is told how many more bytes have been read."""
+        self.files = 0
+        self.lines: Counter[str] = Counter()
+        """By result, as in `decode`."""
+        self.refused: dict[Path, str] = {}
+        """Files that could not be read, and why."""
+        self._advance = advance
+
+    def merged(self, paths: Iterable[Path]) -> Iterator[Record]:
+        """All records of one rank. A file is open only from its first record to its last."""
+        waiting = sorted(((_first(path), path) for path in paths), reverse=True)
+        heads: list[tuple[float, int, Record, Iterator[Record]]] = []
+        opened = 0
+        while heads or waiting:
+            if waiting and (not heads or waiting[-1][0] <= heads[0][0]):
+                opened += 1
+                entry = _head(opened, self._records(waiting.pop()[1]))
+                if entry:
+                    heapq.heappush(heads, entry)
+                continue
+            _, number, record, rest = heads[0]
+            yield record
+            entry = _head(number, rest)
+            if entry:
+                heapq.heapreplace(heads, entry)
+            else:
+                heapq.heappop(heads)
+
+    def _records(self, path: Path) -> Iterator[Record]:
+        try:
+            for chunk, too_long in _chunks(path):
+                batch = decode.decode(chunk)
+                self.lines.update(batch.results)
+                self.lines[decode.TOO_LONG] += too_long
+                self._advance(len(chunk))
+                yield from in_order(batch.records)
+            self.files += 1
+        except OSError as error:
+            self.refused[path] = error.strerror or str(error)
+
+
+def _head(
+    number: int, records: Iterator[Record]
+) -> tuple[float, int, Record, Iterator[Record]] | None:
+    record = next(records, None)
+    return (_time(record), number, record, records) if record else None
+
+
+def _time(record: Record) -> float:
+    """To sort by; a time that is no number comes at once, and is dropped later."""
+    return -math.inf if math.isnan(record.timestamp) else record.timestamp
+
+
+def _first(path: Path) -> float:
+    """The time of a file's first record; of one that cannot be read, now."""
+    try:
+        with closing(_chunks(path)) as chunks:
+            for chunk, _ in chunks:
+                if records := decode.decode(chunk).records:
+                    return min(map(_time, records))
+    except OSError:  # counted when it is its turn
+        pass
+    return -math.inf
+
+
+def _chunks(path: Path) -> Generator[tuple[bytes, int], None, None]:
+    """Whole lines, and how many were passed over before them. Raises OSError."""
+    fd = os.open(path, FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        tail = Tail(fd, LINE_BYTES)
+        while (chunk := tail.read()) is not None:
+            yield chunk, _passed_over(tail)
+        yield tail.rest(), _passed_over(tail)
+    finally:
+        os.close(fd)
+
+
+def _passed_over(tail: Tail) -> int:
+    count, tail.too_long = tail.too_long, 0
+    return count

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the operator's settings to an outbox. Everything that can be wrong is found here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from yarl import URL
+
+from primus_lens_exporter.remote_write import config
+from primus_lens_exporter.remote_write.client import Client
+from primus_lens_exporter.remote_write.config import Config
+from primus_lens_exporter.remote_write.outbox import Outbox
+from primus_lens_exporter.remote_write.spool import Spool
+from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
+
+
+class CannotSend(Exception):
+    """Remote write cannot start; the text says why and what to do."""
+
+
+def outbox(
+    url: URL,
+    config_file: Path | None,
+    spool_directory: Path,
+    spool_bytes: int,
+    registry: CollectorRegistry,
+    label_bytes: int,
+    allowed: Callable[[str], bool],
+) -> Outbox:
+    """`allowed`: which keys become series. Raises CannotSend."""
+    try:
+        settings = config.load(config_file) if config_file else Config()
+    except ValueError as error:
+        raise CannotSend(f"--remote-write.config.file: {error}") from None
+    if url.user and (settings.basic_auth or settings.authorization):
+        raise CannotSend("credentials in --remote-write.url and in the file; keep one of them")
+    client = Client(url, settings)
+    try:
+        client.check()
+    except (OSError, ValueError) as error:
+        raise CannotSend(f"--remote-write.config.file: {_say(error)}") from None
+    try:
+        spool = Spool(spool_directory)
+    except ValueError as error:
+        raise CannotSend(f"--remote-write.spool-directory: {error}") from None
+    telemetry = RemoteWriteTelemetry(registry)
+    return Outbox(spool, spool_bytes, client, telemetry, label_bytes, settings.labels, allowed)
+
+
+def _say(error: Exception) -> str:
+    """UnicodeDecodeError's own text holds bytes of the credentials."""
+    if isinstance(error, UnicodeError):
+        return "the credentials are not UTF-8"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

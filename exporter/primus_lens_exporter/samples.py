@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From records to samples with times, the same for remote write and for `backfill`.
+
+Prometheus keeps one value for each series and millisecond, takes no time that is not newer
+than the series' last one, and refuses a whole request for a single sample that breaks this.
+So times rise strictly here, whatever the records say. Pure but for the clock that tells
+what lies in the future.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+
+from primus_lens_hook import contract
+
+from primus_lens_exporter.consumer import Holder, Labels
+from primus_lens_exporter.decode import Record, as_float
+
+METRIC = "primus_lens_wandb_metric"
+STEP = "primus_lens_wandb_step"
+
+LATE_MS = 1000  # by so much may a record be older than its series' newest one
+# One sample from the far future would make a Prometheus refuse all samples of everybody
+# until then. It takes scraped times up to ten minutes ahead; so do we.
+AHEAD_SECONDS = 600.0
+
+# Why a number became no sample; a holder's allowance has reasons of its own.
+LATE, BAD_TIME, FUTURE = "late", "bad_time", "future"
+LONG_LABEL, KEY_RULES = "label_bytes", "key_rules"
+DROPPED = (LATE, BAD_TIME, FUTURE, LONG_LABEL, KEY_RULES)
+
+_timestamp = attrgetter("timestamp")
+
+
+Clock = tuple[int, int]
+"""Where the times of a series stand, in milliseconds: that of its newest sample, and the
+newest that a record said, which is less where records came at equal times."""
+
+NEVER = (-1, -1)
+
+
+class Series:
+    """One series. `id` is what `Sampler` was told to make of its name and labels."""
+
+    __slots__ = ("id", "last", "newest")
+
+    def __init__(self, id: bytes, clock: Clock) -> None:
+        self.id = id
+        self.last, self.newest = clock
+
+
+Sample = tuple[Series, int, float]
+"""Series, milliseconds since the epoch, value."""
+
+
+class Run:
+    """The series of one run of one identity."""
+
+    __slots__ = ("by_id", "holder", "keys", "labels", "used")
+
+    def __init__(self, labels: Labels, holder: Holder) -> None:
+        self.labels = labels
+        self.holder = holder
+        self.used = 1
+        """Of the holder's allowance."""
+        self.keys: dict[str | None, Series] = {}
+        """By the key as it was logged; None: the step."""
+        self.by_id: dict[bytes, Series] = {}
+
+
+class Rank:
+    """Whoever has one identity: one directory as a rule."""
+
+    __slots__ = ("holders", "runs")
+
+    def __init__(self) -> None:
+        self.holders: set[Holder] = set()
+        self.runs: dict[str, Run] = {}
+
+
+def in_order(records: list[Record]) -> list[Record]:
+    """By time: threads of a training overtake each other between the clock and the file."""
+    return sorted(records, key=_timestamp)  # nearly free when they are in order
+
+
+class Sampler:
+    """Makes the samples of all ranks. `dropped` counts by reason what became none."""
+
+    def __init__(
+        self,
+        identify: Callable[[str, Labels], bytes],
+        label_bytes: int,
+        added: Labels = (),
+        clocks: dict[bytes, Clock] | None = None,
+        allowed: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        """`identify` makes a series' id of its name and labels, none of them empty.
+
+        `label_bytes` bounds keys and run ids, which come from pods; `added` labels stand
+        beside each identity, which wins; `clocks`, by id, are where an earlier process left
+        off; `allowed` says which keys become series.
+        """
+        self.dropped: Counter[str] = Counter()
+        self._identify = identify
+        self._label_bytes = label_bytes
+        self._added = added
+        self._clocks = {} if clocks is None else clocks
+        self._allowed = allowed
+        self._ranks: defaultdict[Labels, Rank] = defaultdict(Rank)
+
+    def take(self, labels: Labels, records: list[Record], holder: Holder) -> list[Sample]:
+        """The samples of these records, each later than its series' last one."""
+        samples: list[Sample] = []
+        ahead = (time.time() + AHEAD_SECONDS) * 1000
+        for record in records:
+            at = record.timestamp * 1000
+            if not 0 <= at <= ahead:  # NaN is neither
+                self.dropped[FUTURE if at > ahead else BAD_TIME] += _count(record)
+                continue
+            run = self._run(labels, record.run, holder)
+            if isinstance(run, str):
+                self.dropped[run] += _count(record)
+                continue
+            for key, value in _values(record):
+                series = run.keys.get(key) or self._new_series(run, key)
+                if isinstance(series, str):
+                    self.dropped[series] += 1
+                elif (moved := _advance(series, round(at), ahead)) is None:
+                    self.dropped[LATE] += 1
+                else:
+                    samples.append((series, moved, value))
+        return samples
+
+    def end(self, labels: Labels, run_id: str) -> list[bytes]:
+        """The run is over: forget its series; returns their ids."""
+        rank = self._ranks.get(labels)
+        run = rank.runs.pop(_clean(run_id), None) if rank else None
+        return _give_up(run) if run else []
+
+    def release(self, holder: Holder) -> list[bytes]:
+        """Forget the series of the ranks that nobody but `holder` held; returns their ids."""
+        ids: list[bytes] = []
+        for labels, rank in list(self._ranks.items()):
+            rank.holders.discard(holder)
+            if not rank.holders:
+                del self._ranks[labels]
+                for run in rank.runs.values():
+                    ids += _give_up(run)
+        return ids
+
+    def _run(self, labels: Labels, run_id: str, holder: Holder) -> Run | str:
+        """The run, or the reason why it gets none."""
+        rank = self._ranks[labels]
+        rank.holders.add(holder)
+        name = _clean(run_id)
+        run = rank.runs.get(name)
+        if run is None:
+            if _bytes(name) > self._label_bytes:
+                return LONG_LABEL
+            if reason := holder.allowance.take():
+                return reason
+            known = {name for name, _ in labels}
+            added = (label for label in self._added if label[0] not in known)
+            identity = (*added, *labels, ("run_id", name))
+            run = rank.runs[name] = Run(_without_empty(identity), holder)
+        return run
+
+    def _new_series(self, run: Run, key: str | None) -> Series | str:
+        """The series of a key that is new, or the reason why it gets none."""
+        name, labels = STEP, run.labels
+        if key is not None:
+            if not self._allowed(key):
+                return KEY_RULES
+            if _bytes(key) > self._label_bytes:
+                return LONG_LABEL
+            name, labels = METRIC, _without_empty((*labels, ("key", _clean(key))))
+        if reason := run.holder.allowance.take():
+            return reason
+        run.used += 1
+        known = self._identify(name, labels)
+        series = run.by_id.get(known)  # two keys can be one when they are clean
+        if series is None:
+            series = run.by_id[known] = Series(known, self._clocks.pop(known, NEVER))
+        run.keys[key] = series
+        return series
+
+
+def _advance(series: Series, at: int, ahead: float) -> int | None:
+    """The sample's time: `at`, or the next free millisecond; None when that is too late."""
+    if at > series.last:
+        series.last = series.newest = at
+        return at
+    if at < series.newest - LATE_MS or series.last >= ahead:
+        return None
+    series.newest = max(series.newest, at)
+    series.last += 1
+    return series.last
+
+
+def _values(record: Record) -> Iterator[tuple[str | None, float]]:
+    """Key and number of each sample that the record stands for; None: the step."""
+    if record.step is not None:
+        yield None, as_float(record.step) or 0.0
+    for key, value in record.data.items():
+        number = value if type(value) is float else as_float(value)
+        if number is not None and key != contract.ROW_MARK:
+            yield key, number
+
+
+def _count(record: Record) -> int:
+    return sum(1 for _ in _values(record))
+
+
+def _give_up(run: Run) -> list[bytes]:
+    run.holder.allowance.give_back(run.used)
+    return list(run.by_id)
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates are legal in JSON strings and nowhere else."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _without_empty(labels: Labels) -> Labels:
+    """To Prometheus, an empty label is none."""
+    return tuple(label for label in labels if label[1])

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+import itertools
+import math
+import time
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from primus_lens_exporter.allowance import Allowance
+from primus_lens_exporter.decode import Record
+from primus_lens_exporter.samples import AHEAD_SECONDS, Sampler, in_order
+
+RANK = (("node_rank", "0"), ("local_rank", "1"))
+NOW = 1.7e9
+
+
+class Holder:
+    def __init__(self, series=1000):
+        self.allowance = Allowance(series, "series_per_pod")
+
+    def dropped(self, reason, values):
+        raise AssertionError("the sampler counts")
+
+
+def identify(name, labels):
+    return "".join([name, *(f" {label}={value}" for label, value in labels)]).encode()
+
+
+def sampler(**arguments):
+    return Sampler(identify, 64, **arguments)
+
+
+def record(at=NOW, step=None, run="r", **data):
+    return Record(at, data, step, run)
+
+
+def take(records, holder=None, sampler=None):
+    samples = (sampler or globals()["sampler"]()).take(RANK, records, holder or Holder())
+    return [(series.id.decode(), at, value) for series, at, value in samples]
+
+
+def test_each_number_of_a_record_is_a_sample_at_its_time():
+    data = {"a": 1.5, "b": True, "c": 7, "text": "x", "none": None, "media": {"_type": "image"}}
+    mark = {"_primus_lens_enabled": True}
+    name = "primus_lens_wandb_metric node_rank=0 local_rank=1 run_id=r key="
+    assert take([Record(1700000000.1234, {**data, **mark}, 3, "r")]) == [
+        ("primus_lens_wandb_step node_rank=0 local_rank=1 run_id=r", 1700000000123, 3.0),
+        (name + "a", 1700000000123, 1.5),
+        (name + "b", 1700000000123, 1.0),
+        (name + "c", 1700000000123, 7.0),
+    ]
+
+
+def test_numbers_that_are_not_finite_are_samples():
+    values = [value for _, _, value in take([record(a="NaN", b="-Infinity", c=10**400)])]
+    assert math.isnan(values[0])
+    assert values[1:] == [-math.inf, math.inf]
+
+
+TIMES = st.lists(st.integers(0, 3000) | st.sampled_from([0, 1000]), max_size=60)
+
+
+@given(st.lists(TIMES, max_size=4))
+def test_times_rise_strictly_and_only_what_is_late_is_dropped(batches):
+    made, rising, kept, newest = sampler(), defaultdict(list), 0, -math.inf
+    for batch in batches:
+        records = in_order([record(NOW + at / 1000, a=1.0) for at in batch])
+        for series, at, _ in take(records, sampler=made):
+            rising[series].append(at)
+        for at in sorted(batch):
+            kept += at >= newest - 1000
+            newest = max(newest, at)
+    for times in rising.values():
+        assert all(before < after for before, after in itertools.pairwise(times))
+    assert sum(map(len, rising.values())) == kept
+    assert made.dropped == +Counter(late=sum(map(len, batches)) - kept)
+
+
+def test_every_record_of_a_burst_at_one_time_is_kept():
+    times = [at for _, at, _ in take([record(a=i) for i in range(5000)])]
+    assert times == [round(NOW * 1000) + i for i in range(5000)]
+
+
+def test_a_burst_cannot_run_into_the_future():
+    made = sampler()
+    at = time.time() + AHEAD_SECONDS - 1
+    assert 900 < len(take([record(at, a=i) for i in range(5000)], sampler=made)) < 1200
+    assert made.dropped["late"] > 3800
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        (math.nan, "bad_time"),
+        (-1.0, "bad_time"),
+        (-math.inf, "bad_time"),
+        (math.inf, "future"),
+        (95_617_584_000.0, "future"),
+        (2.0**70, "future"),
+        pytest.param(time.time() + 2 * AHEAD_SECONDS, "future", id="soon"),
+    ],
+)
+def test_absurd_times_are_dropped_and_counted(at, reason):
+    made = sampler()
+    samples = take([record(at, step=1, a=1, b="text"), record(a=2)], sampler=made)
+    assert [value for _, _, value in samples] == [2.0]
+    assert made.dropped == {reason: 2}
+
+
+def test_keys_that_are_the_same_once_they_are_clean_are_one_series():
+    keys = [chr(0xD800), "?", chr(0xDFFF)]
+    samples = take([record(**dict.fromkeys(keys, 1))])
+    assert len({series for series, _, _ in samples}) == 1
+    assert [at - round(NOW * 1000) for _, at, _ in samples] == [0, 1, 2]
+
+
+def test_an_empty_label_is_none():
+    assert take([record(run="", a=1)])[0][0] == (
+        "primus_lens_wandb_metric node_rank=0 local_rank=1 key=a"
+    )
+
+
+def test_added_labels_give_way_to_the_identity():
+    made = sampler(added=(("cluster", "c"), ("node_rank", "9")))
+    assert take([record(step=1)], sampler=made)[0][0] == (
+        "primus_lens_wandb_step cluster=c node_rank=0 local_rank=1 run_id=r"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (record(**{"k" * 65: 1}), "label_bytes"),
+        (record(**{"é" * 33: 1}), "label_bytes"),
+        (record(run="r" * 65, a=1), "label_bytes"),
+        (record(denied=1), "key_rules"),
+    ],
+)
+def test_what_may_have_no_series_is_dropped_and_counted(bad, reason):
+    made = sampler(allowed=lambda key: key != "denied")
+    assert len(take([bad, record(a=1)], sampler=made)) == 1
+    assert made.dropped == {reason: 1}
+
+
+def test_the_allowance_is_kept_and_given_back_at_release():
+    made, holder = sampler(), Holder(4)
+    assert len(take([record(**{f"k{i}": i for i in range(9)})], holder, made)) == 3
+    assert take([record(run="other", a=1)], holder, made) == []
+    assert made.dropped == {"series_per_pod": 7}
+    assert len(made.release(holder)) == 3
+    assert holder.allowance.used == 0
+    assert len(take([record(run="other", a=1)], holder, made)) == 1
+
+
+def test_a_run_that_has_ended_gives_back_what_it_used():
+    made, holder = sampler(), Holder()
+    take([record(step=1, a=1), record(run="other", a=1)], holder, made)
+    assert len(made.end(RANK, "r")) == 2
+    assert made.end(RANK, "r") == []
+    assert holder.allowance.used == 2
+
+
+def test_a_rank_in_two_places_is_one_until_both_are_gone():
+    made, one, two = sampler(), Holder(), Holder()
+    take([record(a=1)], one, made)
+    assert take([record(a=2)], two, made)[0][1] == round(NOW * 1000) + 1
+    assert made.release(one) == []
+    assert take([record(a=3)], two, made)[0][1] == round(NOW * 1000) + 2
+    assert len(made.release(two)) == 1
+    assert one.allowance.used == two.allowance.used == 0
+
+
+def test_times_go_on_where_an_earlier_process_stopped():
+    at = round(NOW * 1000)
+    series = identify("primus_lens_wandb_metric", (*RANK, ("run_id", "r"), ("key", "a")))
+    made = sampler(clocks={series: (at + 7, at)})
+    times = [at for _, at, _ in take([record(a=1, b=1), record(NOW - 2, a=1)], sampler=made)]
+    assert times == [at + 8, at]
+    assert made.dropped == {"late": 1}
