@@ -6,16 +6,19 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat docs lint format bench clean
+.PHONY: help demo test e2e compat docs lint format bench soak clean
 
 help: ## list these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
 
 demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=1 keeps it up)
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
 
-test: $(STAMP) ## run every test
-	$(BIN)/pytest --numprocesses 2
+test: $(STAMP) ## run every test that needs no cluster
+	$(BIN)/pytest --numprocesses 2 --ignore tests/cluster
+
+e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/cluster_world.py)
+	$(BIN)/pytest --verbose tests/cluster
 
 compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (500 MB, once)
 	@cd tests && ../$(BIN)/python compat.py
@@ -33,6 +36,9 @@ lint: $(STAMP) ## check style, types and the arrows between packages
 format: $(STAMP) ## put the code into the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+soak: $(STAMP) ## ten minutes of 512 files, rotations, deletions and API outages
+	$(BIN)/python benchmarks/soak.py
 
 bench: $(STAMP) ## measure against the peers
 	for each in benchmarks/bench_*.py; do $(BIN)/python $$each || exit 1; done

@@ -27,7 +27,6 @@ from records import write
 RANKS, LINES, KEYS = 64, 1000, 10
 LIVE_KEYS, SECONDS = 109, 20
 SERIES = RANKS * (LIVE_KEYS + 1)  # the step is one
-SENDING = Path(__file__).parents[1] / "tests" / "sending.py"
 
 
 @contextlib.contextmanager
@@ -72,7 +71,9 @@ def sending(directory, receiver):
     records = directory / "records"
     records.mkdir()
     url = f"http://127.0.0.1:{receiver}/api/v1/write"
-    with running([sys.executable, SENDING, records, directory / "spool", url]) as process:
+    command = [sys.executable, "-m", "primus_lens_cli", "exporter", "--records.path", records]
+    command += ["--web.listen-address", "127.0.0.1:0", "--remote-write.url", url]
+    with running([*command, "--remote-write.spool-directory", directory / "spool"]) as process:
         time.sleep(3)  # started
         yield process, records
 

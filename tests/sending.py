@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the exporter does for remote write, and nothing else: follow files and send.
-
-As a program: `sending.py RECORDS SPOOL URL`.
-"""
+"""What the exporter does for remote write, and nothing else: follow files and send."""
 
 import asyncio
 import contextlib
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +11,7 @@ from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.remote_write import setup
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
+from serving import Exporter
 from yarl import URL
 
 PREFIX = "primus_lens_exporter_remote_write_"
@@ -71,23 +66,14 @@ async def until(condition):
         await asyncio.sleep(0.005)
 
 
-async def main(records, spool, url):
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with Sending(records, spool, url):
-        await stop.wait()
-
-
 @contextlib.contextmanager
 def process(records, spool, url):
-    """The same in a process of its own."""
-    command = [sys.executable, __file__, records, spool, url]
-    with subprocess.Popen(command) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    """A real exporter that sends; what ends it is the caller's business."""
+    flags = "--remote-write.url", url, "--remote-write.spool-directory", spool
+    exporter = Exporter(records, *flags)
+    exporter.start()
+    try:
+        yield exporter.process
+    finally:
+        exporter.process.kill()
+        exporter.process.communicate()

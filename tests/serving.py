@@ -47,10 +47,13 @@ class Exporter:
             self.command += ["--records.path", root]
         self.process = None
 
-    def __enter__(self):
+    def start(self):
         self.process = subprocess.Popen(
             self.command, env=self.environ, stderr=subprocess.PIPE, text=True
         )
+
+    def __enter__(self):
+        self.start()
         until(lambda: self.status("/-/ready") == 200)
         return self
 

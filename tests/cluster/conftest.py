@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+import cluster_world
+import pytest
+
+
+@pytest.fixture
+def namespace():
+    with cluster_world.namespace() as name:
+        yield name
+
+
+@pytest.fixture
+def exporter():
+    """A real exporter that follows the node's pods."""
+    with cluster_world.exporter() as exporter:
+        yield exporter
