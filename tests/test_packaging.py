@@ -11,6 +11,11 @@ import matrix
 import pytest
 import training
 from primus_lens_cli.hook import STARTUP_FILES
+from primus_lens_daemon import access
+from primus_lens_exporter import telemetry
+from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
+from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.store import Store
 from primus_lens_exporter.telemetry import Telemetry
@@ -108,17 +113,28 @@ def test_every_setting_of_the_hook_is_in_the_readme():
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-def test_every_flag_of_the_exporter_is_in_the_readme():
-    text = (ROOT / "README.md").read_text()
+def test_every_flag_of_the_exporter_is_in_the_docs():
+    text = (ROOT / "docs" / "exporter.md").read_text()
     flags = [field.metadata["flag"] for field in dataclasses.fields(Settings)]
     assert [flag for flag in flags if f"`{flag}`" not in text] == []
 
 
 def test_every_series_is_in_the_docs():
     text = (ROOT / "docs" / "metrics.md").read_text()
-    own = [metric.name for metric in Telemetry().registry.collect() if "exporter" in metric.name]
-    assert [name for name in own if f"`{name}" not in text] == []
-    assert [family.name for family in Store().families if f"`{family.name}`" not in text] == []
+    text += (ROOT / "docs" / "remote-write.md").read_text()
+    registry = Telemetry().registry
+    KubernetesTelemetry(registry, PodCache())
+    RemoteWriteTelemetry(registry)
+    own = [metric.name for metric in registry.collect() if "exporter" in metric.name]
+    assert [name for name in own if name not in text] == []
+    store = Store(Settings(records_path=(ROOT,)))
+    assert [family.name for family in store.families if f"`{family.name}`" not in text] == []
+
+
+def test_every_reason_is_in_the_docs():
+    text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    reasons = (*telemetry.REFUSALS, *telemetry.LIMITS, *telemetry.DROPS, *access.REASONS)
+    assert [reason for reason in reasons if reason not in text] == []
 
 
 def test_no_file_is_larger_than_a_screenful_of_thought():
