@@ -3,14 +3,16 @@
 
 Both programs start on the same files and are asked for their page until all lines are in;
 their CPU is what the kernel counted for the process. Then both are left alone for a while:
-what they use when nobody logs.
+what they use when nobody logs. Last, single lines are written: how long until one is seen.
 """
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from pathlib import Path
 from records import write
 
 RANKS, LINES, KEYS = 512, 400, 10
+LINES_SEEN = 20
 IDLE_SECONDS, SETTLE_SECONDS = 20, 15
 TICK = os.sysconf("SC_CLK_TCK")
 MTAIL = r"""
@@ -70,11 +73,8 @@ def watch(command, url, series, staged, records):
         while seen < RANKS * LINES:
             assert process.poll() is None, f"{command[0]} ended"
             started = time.perf_counter()
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=60) as page:
-                found = re.search(
-                    rf"^{re.escape(series)} (\S+)", page.read().decode(), re.MULTILINE
-                )
-                seen = float(found[1]) if found else 0
+            with contextlib.suppress(OSError):
+                seen = lines(url, series)
                 longest = max(longest, time.perf_counter() - started)
             time.sleep(0.02)
         used = cpu(process.pid) - before
@@ -82,10 +82,33 @@ def watch(command, url, series, staged, records):
         before = cpu(process.pid)
         time.sleep(IDLE_SECONDS)
         idle = (cpu(process.pid) - before) / IDLE_SECONDS
-        return used, longest, idle, rss(process.pid)
+        return used, longest, idle, rss(process.pid), visible(url, series, records)
     finally:
         process.terminate()
         process.wait()
+
+
+def visible(url, series, records):
+    """Seconds until single lines, written at odd moments, are on the page: the longest."""
+    path = next(records.rglob("*.jsonl"))
+    line = path.read_bytes().splitlines(keepends=True)[0]
+    seconds = []
+    for _ in range(LINES_SEEN):
+        before = lines(url, series)
+        time.sleep(random.random())
+        with path.open("ab") as file:
+            file.write(line)
+        written = time.perf_counter()
+        while lines(url, series) == before:
+            time.sleep(0.002)
+        seconds.append(time.perf_counter() - written)
+    return statistics.median(seconds), max(seconds)
+
+
+def lines(url, series):
+    with urllib.request.urlopen(url, timeout=60) as page:
+        found = re.search(rf"^{re.escape(series)} (\S+)", page.read().decode(), re.MULTILINE)
+    return float(found[1]) if found else 0
 
 
 def empty(staged, records):
@@ -124,9 +147,10 @@ def mtail(staged, records):
 
 
 def show(name, result, total):
-    used, longest, idle, memory = result
+    used, longest, idle, memory, (median, slowest) = result
     print(f"  {name:6} {used / total * 1e6:7.2f} µs CPU a line", end=", ")
     print(f"longest scrape {longest * 1e3:.0f} ms, idle {idle:.2%} of a core, {memory:.1f} MB")
+    print(f"         a line is seen after {median * 1e3:.0f} ms, {slowest * 1e3:.0f} ms at most")
 
 
 def main():

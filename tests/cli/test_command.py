@@ -20,7 +20,7 @@ def primus_lens(*arguments, python=sys.executable, **environ):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["hook"], ["run"], ["exporter"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["hook"], ["run"], ["exporter"], ["backfill"], ["demo"]])
 def test_help_teaches(command):
     done = primus_lens(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -31,7 +31,22 @@ def test_help_teaches(command):
     ("arguments", "words"),
     [
         (["nothing"], ["nothing", "exporter"]),
-        (["exporter"], ["--records.path", "required", "PRIMUS_LENS_EXPORTER_RECORDS_PATH"]),
+        (["exporter"], ["nothing to read", "--records.path", "--records.kubelet-root"]),
+        (["exporter", "--records.kubelet-root", "."], ["--kubernetes.node-name"]),
+        (
+            ["exporter", "--records.kubelet-root", ".", "--kubernetes.node-name", "n"],
+            ["Kubernetes API", "KUBECONFIG"],
+        ),
+        (["exporter", "--records.path", ".", "--keys.deny", "("], ["--keys.deny", "RE2"]),
+        (
+            ["exporter", "--records.path", ".", "--remote-write.url", "http://localhost/"],
+            ["--remote-write.spool-directory"],
+        ),
+        (
+            ["exporter", "--records.path", ".", "--web.config.file", "/nothing"],
+            ["--web.config.file", "/nothing"],
+        ),
+        (["exporter", "--records.path", ".", "--records.all-nodes=x"], ["true or false"]),
         (["exporter", "--records.path", "/no/such"], ["--records.path", "/no/such", "create"]),
         (["exporter", "--records.path", "/etc/passwd"], ["--records.path", "not a directory"]),
         (["exporter", "--records.path=/", "--web.listen-address=80"], ["--web.listen-address"]),

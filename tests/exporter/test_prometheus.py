@@ -5,17 +5,31 @@ import contextlib
 import json
 import shutil
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 
 import pytest
-from serving import Exporter, free_port, until
+from api_server import ApiServer
+from kubelet import Kubelet, rank
+from receiver import Prometheus as Receiver
+from serving import Exporter, free_port, record, until
 
 TRAIN = """
     import wandb
     wandb.init(project="p", group="g", name="n")
     for i in range(50):
         wandb.log({"loss": 1 / (i + 1), "ünïcode/key": i, "bad": float("nan")}, step=i)
+    wandb.finish()
+"""
+
+
+EVERY_200_MS = """
+    import time, wandb
+    wandb.init(project="p")
+    for i in range(30):
+        wandb.log({"loss": 1 / (i + 1)}, step=i)
+        time.sleep(0.2)
     wandb.finish()
 """
 
@@ -69,3 +83,34 @@ def test_a_training_in_a_real_prometheus(train, tmp_path):
         join = "primus_lens_wandb_step * on(run_id) group_left(project) primus_lens_wandb_run_info"
         assert ask(join)[0][0]["project"] == "p"
         assert ask("up")[0][1] == "1"
+
+
+def test_the_labels_of_a_pod_are_kept_and_its_series_end_with_it(tmp_path):
+    with ApiServer() as server:
+        kubelet = Kubelet(tmp_path / "kubelet", server)
+        volume = kubelet.start("p")
+        (rank(volume) / "wandb_metrics.jsonl").write_bytes(record(loss=1))
+        flags = "--records.kubelet-root", kubelet.root, "--kubernetes.node-name", "n1"
+        environ = {"KUBECONFIG": str(server.kubeconfig(tmp_path))}
+        with (
+            Exporter(None, *flags, "--series.grace-seconds=3", environ=environ) as exporter,
+            prometheus(tmp_path, f"127.0.0.1:{exporter.port}") as ask,
+        ):
+            until(lambda: ask("primus_lens_wandb_metric"), 30)
+            ((labels, _),) = ask("primus_lens_wandb_metric")
+            assert (labels["namespace"], labels["pod"], labels["node"]) == ("team", "p", "n1")
+            kubelet.remove(volume)
+            gone = time.monotonic()
+            until(lambda: ask("primus_lens_wandb_metric") == [], 30)  # stale, not five minutes old
+            assert time.monotonic() - gone > 2.5  # two scrapes or more have seen the last value
+
+
+def test_a_training_faster_than_any_scrape_arrives_whole(train, tmp_path):
+    """Every 0.2 s, while a scrape would see each 75th."""
+    (tmp_path / "records").mkdir()
+    with Receiver(tmp_path / "receiver") as receiver:
+        flags = "--remote-write.url", receiver.write_url, "--remote-write.spool-directory"
+        with Exporter(tmp_path / "records", *flags, tmp_path / "spool"):
+            assert train(EVERY_200_MS).status == 0
+            loss = 'primus_lens_wandb_metric{key="loss"}'
+            until(lambda: [*receiver.count(loss, time.time() + 5).values()] == [30], 30)
