@@ -30,8 +30,16 @@ RUNS_STEM = "wandb_runs"
 RUNS_SUFFIX = ".json"
 OUTCOME_FILE = "wandb_hook.json"
 
-# Kubernetes: the volume that holds the layout above, in a pod that was injected.
-RECORDS_VOLUME = "primus-lens-records"
+# Kubernetes: how a pod or a namespace asks, and what an injected pod looks like.
+LABEL = "primus-lens.io/wandb"
+ANNOTATION_PREFIX = "primus-lens.io/"
+STATUS_ANNOTATION = ANNOTATION_PREFIX + "status"
+HOOK_VOLUME = "primus-lens-hook"  # the init container's name too
+RECORDS_VOLUME = "primus-lens-records"  # holds the layout above
+HOOK_MOUNT = "/opt/primus-lens"
+RECORDS_MOUNT = "/var/run/primus-lens"
+BOOTSTRAP = HOOK_MOUNT + "/primus_lens_hook/bootstrap"  # goes first on PYTHONPATH
+EXEC = HOOK_MOUNT + "/bin/exec"
 
 # One record: {"timestamp": …, "step": …, "data": {…}, "run": …}
 ROW_MARK = "_primus_lens_enabled"

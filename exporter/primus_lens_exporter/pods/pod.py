@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
+from primus_lens_hook import contract
 
 from primus_lens_exporter.pods.labels import series_labels
 from primus_lens_exporter.pods.workload import Owner, workload
 
-STATUS = "primus-lens.io/status"
+STATUS = contract.STATUS_ANNOTATION
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
