@@ -4,7 +4,7 @@
 import json
 
 from api_server import pod
-from primus_lens_exporter.pods.api import Api
+from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.pod import decode
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry

@@ -13,7 +13,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -26,6 +27,7 @@ SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end
 BACKLOG = 128  # connections that the kernel holds until they are accepted
 LOOK_SECONDS = 1.0  # between looks at slow clients and at the configuration
 
+Tls = Callable[[], ssl.SSLContext | None]
 log = logging.getLogger(__name__)
 
 
@@ -64,12 +66,14 @@ class Door:
         web_config: WebConfigFile,
         settings: WebSettings,
         refused: Refused,
+        tls: Tls,
     ) -> None:
         self._runner = runner
         self._listeners = listeners
         self._web_config = web_config
         self._settings = settings
         self._refused = refused
+        self._tls = tls
         self._open: dict[asyncio.Task[None], Connection] = {}
         self._tasks = [asyncio.create_task(self._accept(each)) for each in listeners]
         self._tasks.append(asyncio.create_task(self._look()))
@@ -115,10 +119,11 @@ class Door:
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         """As long as the connection lasts."""
         tls: dict[str, Any] = {}
-        if self._web_config.current.tls is not None:
+        context = self._tls()
+        if context is not None:
             timeout = self._settings.web_read_timeout_seconds
             tls = {
-                "ssl": self._web_config.current.tls,
+                "ssl": context,
                 "ssl_handshake_timeout": timeout,
                 "ssl_shutdown_timeout": timeout,
             }
@@ -152,8 +157,13 @@ async def listen(
     where: Address,
     settings: WebSettings,
     refused: Refused,
+    tls: Tls | None = None,
 ) -> Door:
-    """Bind and start serving. Raises CannotListen."""
+    """Bind and start serving. Raises CannotListen.
+
+    `tls` is asked at each connection, for a daemon whose certificate is no file; without it,
+    TLS is as the web configuration says.
+    """
     try:
         web_config = WebConfigFile(settings.web_config_file, refused.reloads)
     except BadWebConfig as error:
@@ -166,10 +176,10 @@ async def listen(
     except OSError as error:
         await runner.cleanup()
         raise CannotListen(f"{FLAG} {where}: {_reason(error)}") from error
-    door = Door(runner, listeners, web_config, settings, refused)
+    tls = tls or (lambda: web_config.current.tls)
+    door = Door(runner, listeners, web_config, settings, refused, tls)
     for bound in door.addresses:
-        tls = web_config.current.tls is not None
-        log.info("listening", extra={"address": str(bound), "tls": tls})
+        log.info("listening", extra={"address": str(bound), "tls": tls() is not None})
     return door
 
 

@@ -12,6 +12,8 @@ import resource
 from collections.abc import Coroutine, Sequence
 
 from primus_lens_daemon import listen
+from primus_lens_daemon.kubernetes_api import Api
+from primus_lens_hook import __version__
 from yarl import URL
 
 from primus_lens_exporter.beneath import require_openat2
@@ -19,7 +21,6 @@ from primus_lens_exporter.consumer import Consumer
 from primus_lens_exporter.follow import Follower
 from primus_lens_exporter.keys import KeyRules
 from primus_lens_exporter.page import Page
-from primus_lens_exporter.pods.api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import PodWatch
@@ -89,7 +90,7 @@ async def _until(stop: asyncio.Event, work: Sequence[Coroutine[None, None, None]
 
 def _watch(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodWatch:
     watch = PodWatch(
-        Api(),
+        Api(f"primus-lens-exporter/{__version__}"),
         pods,
         KubernetesTelemetry(telemetry.registry, pods),
         "" if settings.records_all_nodes else settings.kubernetes_node_name,

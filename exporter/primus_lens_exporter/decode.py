@@ -123,7 +123,9 @@ def _strictly(line: bytes) -> Record:
 def _leniently(line: bytes) -> Record:
     """Python's own json reads the bare NaN that older writers left."""
     try:
-        return msgspec.convert(json.loads(line), Record)
+        record = msgspec.convert(json.loads(line), Record)
+        msgspec.json.encode(record)  # refuses lone surrogates, as the strict decoder does
+        return record
     except (ValueError, RecursionError, msgspec.ValidationError):
         raise Refused(INVALID_JSON) from None
 

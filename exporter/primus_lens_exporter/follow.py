@@ -21,7 +21,7 @@ from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.sources import Source
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_exporter.volume import Volume
-from primus_lens_exporter.watcher import Watcher
+from primus_lens_exporter.watcher import CHANGED, Watcher
 
 TICK_SECONDS = 0.25
 SLICE_SECONDS = 0.002  # the longest that a scrape waits for us
@@ -82,7 +82,7 @@ class Follower:
         self._watcher.poll()
         yield from self._find(now)
         awake = [rank for rank in self._ranks() if rank.wake_at <= now]
-        for rank in awake:
+        for rank in sorted(awake, key=attrgetter("scanned_at")):
             if rank.scan_due(now):
                 with self._fence(rank):
                     rank.scan(now)
@@ -115,11 +115,15 @@ class Follower:
         for name in ranks.keys() - volume.ranks.keys():
             self._leave(ranks.pop(name), now)
         for name, rank in volume.ranks.items():
-            if name not in ranks:
-                ranks[name] = RankFiles(
-                    volume, rank, self._consumer, self._settings, self._telemetry, self._watcher
-                )
-                log.info("following", extra={"path": ranks[name].path})
+            if name in ranks:
+                continue
+            if len(ranks) + volume.leaving >= self._settings.limits_ranks_per_volume:
+                volume.tenant.limited("ranks_per_volume")
+                break
+            ranks[name] = RankFiles(
+                volume, rank, self._consumer, self._settings, self._telemetry, self._watcher
+            )
+            log.debug("following", extra={"path": ranks[name].path})
 
     def _read(self, due: list[RankFiles], now: float) -> Iterator[None]:
         """Give each tenant its share; of its ranks, those that waited longest come first."""
@@ -141,6 +145,7 @@ class Follower:
 
     def _leave(self, rank: RankFiles, now: float) -> None:
         rank.gone()
+        rank.volume.leaving += 1
         self._leaving[rank] = now
 
     def _let_go(self, now: float) -> None:
@@ -150,8 +155,10 @@ class Follower:
             unread = rank.due(now) and now - since < UNREAD_SECONDS
             if quiet and not unread:
                 del self._leaving[rank]
+                rank.volume.leaving -= 1
+                rank.volume.touched(CHANGED)  # there may be room for another one
                 rank.close()
-                log.info("gone", extra={"path": rank.path})
+                log.debug("gone", extra={"path": rank.path})
 
     def _report(self, now: float) -> None:
         telemetry = self._telemetry

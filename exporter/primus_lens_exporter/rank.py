@@ -20,8 +20,8 @@ from primus_lens_exporter.segment import METRICS_FILE, Segment, State
 from primus_lens_exporter.segments import Segments
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.tenant import Tenant
-from primus_lens_exporter.volume import SHARE, RankDirectory, Volume
+from primus_lens_exporter.tenant import SHARE, Tenant
+from primus_lens_exporter.volume import RankDirectory, Volume
 from primus_lens_exporter.watcher import CHANGED, WRITTEN, Watched, Watcher
 
 QUIET_SECONDS = 10.0  # then an unwatched rank is read with the looks alone
@@ -49,10 +49,13 @@ class RankFiles(Watched):
         """When there may next be something to do (monotonic)."""
         self.read_at = 0.0
         """When it had its last turn (monotonic)."""
+        self.scanned_at = 0.0
+        """When its directory was last looked at (monotonic)."""
         self.busy_at = time.monotonic()
         """When there was last something to read (monotonic)."""
         self.newest = 0.0
         """Unix seconds of the newest record read."""
+        self.volume = volume
         self._rank = rank
         self._root = volume.root
         self._consumer = consumer
@@ -60,7 +63,7 @@ class RankFiles(Watched):
         self._telemetry = telemetry
         self._listing = Listing(volume.root, rank.name, watcher, self)
         self._segments = Segments(volume.root, rank.name, self.tenant, settings, telemetry)
-        self._runs = Runs(consumer, self, settings.series_grace_seconds)
+        self._runs = Runs(consumer, self, self.tenant, settings.series_grace_seconds)
         self._labels: Labels | None = None
         self._changed = True
         self._written = True
@@ -100,7 +103,8 @@ class RankFiles(Watched):
 
     def scan_due(self, now: float) -> bool:
         """Whether it is time for a look at the directory; `now` is monotonic."""
-        return now >= self._look_at or (self._changed and now >= self._list_at)
+        due = now >= self._look_at or (self._changed and now >= self._list_at)
+        return due and self.tenant.may_look(now)
 
     def rest(self, now: float) -> None:
         """The end of a tick: work out when the next one matters."""
@@ -111,6 +115,8 @@ class RankFiles(Watched):
 
     def scan(self, now: float) -> None:
         """Notice new, rotated, rewritten and deleted files, and new runs."""
+        started = time.perf_counter()
+        self.scanned_at = now
         self._changed = False
         try:
             if now >= self._look_at:
@@ -119,7 +125,12 @@ class RankFiles(Watched):
             self._list_if_changed()
         except OSError as error:
             self._segments.refusals.note("", error)
-        self._list_at = now + SHARE * (time.monotonic() - now)
+        self._describe(now)
+        seconds = time.perf_counter() - started
+        self._list_at = now + SHARE * seconds
+        self.tenant.looked(now, seconds)
+
+    def _describe(self, now: float) -> None:
         labels = self._identify()
         if labels is not None:
             self._runs.update(labels, self.tenant.info(), now)
@@ -140,6 +151,8 @@ class RankFiles(Watched):
                 chunk = self._next(file)
                 if chunk is None:
                     self._at_end(file)
+                    self.tenant.spent(0, time.perf_counter() - started)
+                    yield
                     break
                 self._take(labels, chunk, file)
                 left -= len(chunk)
@@ -166,6 +179,7 @@ class RankFiles(Watched):
         """Close every file and end the series."""
         self._listing.close()
         self._segments.close()
+        self._runs.close()
         self._consumer.release(self)
 
     def _look_seconds(self, now: float) -> float:

@@ -17,6 +17,8 @@ REASONS = {
     errno.ENOTDIR: "not_directory",
 }
 
+REMEMBERED = 100  # names in one directory; more are counted at each look
+
 
 class Refusals:
     """Remembers why each name was refused, until it is read after all or gone."""
@@ -34,7 +36,8 @@ class Refusals:
             return  # deleted since it was listed, which is everybody's right
         reason = _reason(error)
         if self._reasons.get(name) != reason:
-            self._reasons[name] = reason
+            if len(self._reasons) < REMEMBERED:
+                self._reasons[name] = reason
             self._tenant.refused(reason, f"{self._directory}/{name}", error.strerror)
 
     def lift(self, name: str) -> None:

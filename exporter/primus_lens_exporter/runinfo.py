@@ -12,7 +12,9 @@ import msgspec
 
 from primus_lens_exporter.beneath import Beneath
 
-MAX_BYTES = 1 << 20  # the hook keeps 100 runs, a kilobyte at most for each
+# Of one rank: the hook keeps 100 runs for each process, a kilobyte at most for each.
+MAX_BYTES = 1 << 20
+MAX_RUNS = 1_000
 LABELS = ("project", "entity", "name", "group", "job_type", "world_size")
 
 
@@ -46,8 +48,13 @@ _decoder = msgspec.json.Decoder(dict[str, _Run])
 def read(root: Beneath, names: Iterable[str]) -> dict[str, RunInfo]:
     """What the files of one rank tell, by run id; nothing for a file that makes no sense."""
     infos: dict[str, RunInfo] = {}
+    left = MAX_BYTES
     for name in names:
-        for run_id, run in _decode(root, name).items():
+        text = _content(root, name, left)
+        left -= len(text)
+        for run_id, run in _decode(text).items():
+            if run_id not in infos and len(infos) >= MAX_RUNS:
+                continue
             earlier = infos.get(run_id, RunInfo({}, {}))
             counts = Counter(earlier.step_fix) + Counter(run.step_fix or {})
             finishes = [each for each in (earlier.finish, run.finish) if each is not None]
@@ -55,14 +62,21 @@ def read(root: Beneath, names: Iterable[str]) -> dict[str, RunInfo]:
     return infos
 
 
-def _decode(root: Beneath, name: str) -> Mapping[str, _Run]:
+def _content(root: Beneath, name: str, limit: int) -> bytes:
     try:
         fd, _ = root.open_regular(name)
         try:
-            return _decoder.decode(os.read(fd, MAX_BYTES))
+            return os.read(fd, limit)
         finally:
             os.close(fd)
-    except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+    except OSError:
+        return b""
+
+
+def _decode(text: bytes) -> Mapping[str, _Run]:
+    try:
+        return _decoder.decode(text)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return {}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from primus_lens_hook import contract
 
@@ -16,6 +17,7 @@ from primus_lens_exporter import runinfo
 from primus_lens_exporter.beneath import Beneath
 from primus_lens_exporter.consumer import Consumer, Holder, Labels
 from primus_lens_exporter.runinfo import RunInfo
+from primus_lens_exporter.tenant import Tenant
 
 RUNS_FILE = re.compile(
     re.escape(contract.RUNS_STEM) + r"(\.p\d{1,10})?" + re.escape(contract.RUNS_SUFFIX)
@@ -25,9 +27,12 @@ RUNS_FILE = re.compile(
 class Runs:
     """The runs of one rank, as its processes describe them."""
 
-    def __init__(self, consumer: Consumer, holder: Holder, grace_seconds: float) -> None:
+    def __init__(
+        self, consumer: Consumer, holder: Holder, tenant: Tenant, grace_seconds: float
+    ) -> None:
         self._consumer = consumer
         self._holder = holder
+        self._tenant = tenant
         self._grace = grace_seconds
         self._infos: dict[str, RunInfo] = {}
         self._waiting: set[str] = set()
@@ -36,9 +41,18 @@ class Runs:
 
     def read(self, root: Beneath, names: Iterable[str]) -> None:
         """Take over what the files say now."""
-        self._infos = runinfo.read(root, names)
+        infos = runinfo.read(root, names)
+        kept = self._tenant.keep_infos(len(self._infos), len(infos))
+        self._infos = dict(islice(infos.items(), kept))
         self._waiting = set(self._infos)
         self._ends = {run_id: at for run_id, at in self._ends.items() if run_id in self._infos}
+
+    def close(self) -> None:
+        """Nothing is kept any more."""
+        self._tenant.keep_infos(len(self._infos), 0)
+        self._infos.clear()
+        self._waiting.clear()
+        self._ends.clear()
 
     def update(self, labels: Labels, added: Labels, now: float) -> None:
         """Describe what is new and end what is over; `added` is what Kubernetes knows."""

@@ -7,6 +7,7 @@ is not made, and its values are counted.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -29,6 +30,7 @@ class Store(Consumer):
         self._families = Families(rules, settings.limits_keys_per_rank)
         self._label_bytes = settings.limits_label_bytes
         self._runs: dict[tuple[Labels, str], RunSeries] = {}
+        self._held: defaultdict[Holder, set[tuple[Labels, str]]] = defaultdict(set)
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -62,13 +64,15 @@ class Store(Consumer):
     def end(self, labels: Labels, run_id: str, finish: float, holder: Holder) -> None:
         run = self._runs.get((labels, run_id))
         if run is not None and run.newest <= finish and run.holders == {holder}:
+            self._held[holder].discard((labels, run_id))
             self._remove((labels, run_id))
 
     def release(self, holder: Holder) -> None:
-        for key, run in list(self._runs.items()):
-            run.holders.discard(holder)
-            if not run.holders:
-                self._remove(key)
+        for key in self._held.pop(holder, ()):
+            if (run := self._runs.get(key)) is not None:
+                run.holders.discard(holder)
+                if not run.holders:
+                    self._remove(key)
 
     def parts(self) -> Iterator[bytes]:
         """All families in the text format, version 0.0.4, piece by piece.
@@ -98,6 +102,7 @@ class Store(Consumer):
             run = RunSeries(self._families, text, holder.allowance, self._label_bytes)
             self._runs[labels, run_id] = run
         run.holders.add(holder)
+        self._held[holder].add((labels, run_id))
         return run
 
     def _cut(self, value: str) -> str:

@@ -132,8 +132,7 @@ class Tail:
         self._skipping = False
 
     def _without_newline(self, chunk: bytes) -> bytes | None:
-        if chunk.count(0) == len(chunk):
-            self._skip_hole(len(chunk))
+        if chunk.count(0) == len(chunk) and self._skip_hole():
             return b""
         full = len(chunk) == self._line_bytes
         if not self._skipping and not full:
@@ -144,10 +143,17 @@ class Tail:
         self.offset += len(chunk)
         return b""
 
-    def _skip_hole(self, known: int) -> None:
-        """A sparse file of a terabyte of nothing is passed in one call."""
+    def _skip_hole(self) -> bool:
+        """Pass a terabyte of nothing in one call; False where there are real zeros.
+
+        On a network volume those may be data that has not arrived yet.
+        """
+        size = os.fstat(self._fd).st_size
         try:
-            data = os.lseek(self._fd, self.offset, os.SEEK_DATA)
-        except OSError:  # ENXIO: nothing but a hole up to the end
-            data = os.fstat(self._fd).st_size
-        self.offset = max(data, self.offset + known)
+            hole = os.lseek(self._fd, self.offset, os.SEEK_HOLE)
+            if hole >= size:  # there is always one at the end
+                return False
+            self.offset = os.lseek(self._fd, hole, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole up to the end, or a file cut short
+            self.offset = max(self.offset, size)
+        return True

@@ -18,6 +18,11 @@ from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.tail import CHUNK
 from primus_lens_exporter.telemetry import Telemetry
 
+SHARE = 20  # looking at directories takes a twentieth of the time at most
+BURST_SECONDS = 1.0  # of which so much may be used at once
+
+MAX_INFOS = 10_000  # about 10 MB; the hook keeps a hundred for each process
+
 log = logging.getLogger(__name__)
 
 
@@ -44,8 +49,11 @@ class Tenant:
         """Bytes that one of its ranks may read in this tick."""
         self.files = 0
         """Being followed now."""
+        self.infos = 0
+        """Descriptions of runs that are kept for it now."""
         self._bytes_left = 0
         self._seconds_left = 0.0
+        self._look_at = 0.0
         self._settings = settings
         self._telemetry = telemetry
         self._pods = pods
@@ -105,12 +113,27 @@ class Tenant:
         self._bytes_left -= size
         self._seconds_left -= seconds
 
+    def may_look(self, now: float) -> bool:
+        """Whether one more of its directories may be looked at; `now` is monotonic."""
+        return now >= self._look_at
+
+    def looked(self, now: float, seconds: float) -> None:
+        """What looking at a directory has cost."""
+        self._look_at = max(self._look_at, now - BURST_SECONDS) + SHARE * seconds
+
     def may_open(self) -> bool:
         """Whether one more file may be followed."""
         if self.files < self._settings.limits_files_per_pod:
             return True
         self.limited("files_per_pod")
         return False
+
+    def keep_infos(self, before: int, wanted: int) -> int:
+        """How many descriptions of runs a rank may keep that kept so many before."""
+        self.infos -= before
+        kept = max(0, min(wanted, MAX_INFOS - self.infos))
+        self.infos += kept
+        return kept
 
     def limited(self, limit: str) -> None:
         """Something was left out, since a bound was reached."""

@@ -19,17 +19,16 @@ from primus_lens_exporter.beneath import Beneath
 from primus_lens_exporter.listing import Listing
 from primus_lens_exporter.refusals import Refusals
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.tenant import Tenant
+from primus_lens_exporter.tenant import SHARE, Tenant
 from primus_lens_exporter.watcher import CHANGED, Watched, Watcher
 
-NODE = re.compile(contract.NODE_DIRECTORY.format(r"(\d{1,9})"))
-RANK = re.compile(contract.RANK_DIRECTORY.format(r"(\d{1,9})"))
+NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})"))
+RANK = re.compile(contract.RANK_DIRECTORY.format(r"([0-9]{1,9})"))
 CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 label
 TOP = "."
 
 POLLED_SECONDS = 1.0  # between looks where nobody tells of changes
 WATCHED_SECONDS = 30.0  # between looks where somebody does
-SHARE = 20  # a look that took a second is not repeated for twenty
 
 
 class RankDirectory(NamedTuple):
@@ -63,6 +62,8 @@ class Volume(Watched):
         """Whose a rank directory is, by its name."""
         self.ranks: dict[str, RankDirectory] = {}
         """What the newest look found, by name."""
+        self.leaving = 0
+        """Ranks that are gone, and whose last values are still shown."""
         self._settings = settings
         self._watcher = watcher
         self._by_container = by_container
@@ -70,6 +71,7 @@ class Volume(Watched):
         self._touched = True
         self._next_if_touched = 0.0
         self._next = 0.0
+        self._left = 0  # entries and directories to look at, in this look
 
     def touched(self, mask: int) -> None:
         """Names have come or gone in one of the directories above the ranks."""
@@ -89,13 +91,17 @@ class Volume(Watched):
         started = time.perf_counter()
         self._touched = False
         seen: set[str] = set()
+        self._left = (
+            self._settings.limits_directory_entries + 2 * self._settings.limits_ranks_per_volume
+        )
         found = {rank.name: rank for rank in self._ranks(seen)}
         for name in self._directories.keys() - seen:
             self._directories.pop(name).listing.close()
         self.ranks = found
         watched = all(each.listing.watched for each in self._directories.values())
-        self._next = now + (WATCHED_SECONDS if watched else POLLED_SECONDS)
-        self._next_if_touched = now + SHARE * (time.perf_counter() - started)
+        pause = SHARE * (time.perf_counter() - started)
+        self._next = now + max(pause, WATCHED_SECONDS if watched else POLLED_SECONDS)
+        self._next_if_touched = now + pause
 
     def close(self) -> None:
         """Listen no more."""
@@ -123,39 +129,49 @@ class Volume(Watched):
                     yield f"{path}/{name}", node, container
 
     def _below(self, path: str, pattern: re.Pattern[str], seen: set[str]) -> list[tuple[str, str]]:
+        if self._left <= 0:
+            self.tenant.limited("directory_entries")
+            return []
         directory = self._directories.get(path)
         if directory is None:
             directory = self._directories[path] = Subdirectories(path, self, self._watcher)
         if path not in seen:
             seen.add(path)
-            directory.look(self._settings.limits_directory_entries)
+            self._left -= directory.look(min(self._left, self._settings.limits_directory_entries))
         return directory.matching(pattern)
 
 
 class Subdirectories:
     """The real subdirectories (no links) of one directory of a volume."""
 
-    __slots__ = ("_names", "_refusals", "_tenant", "listing")
+    __slots__ = ("_cost", "_names", "_refusals", "_tenant", "listing")
 
     def __init__(self, path: str, volume: Volume, watcher: Watcher) -> None:
         self.listing = Listing(volume.root, path, watcher, volume)
         self._tenant = volume.tenant
         self._refusals = Refusals(f"{volume.root.path}/{path}", volume.tenant)
         self._names: list[str] = []
+        self._cost = 1
 
-    def look(self, limit: int) -> None:
-        """List the directory if it has changed; one that cannot be listed has nothing."""
+    def look(self, limit: int) -> int:
+        """List the directory if it has changed; one that cannot be listed has nothing.
+
+        Returns what it took: the number of its entries, and one for itself.
+        """
         try:
             entries = self.listing.changed(limit)
         except OSError as error:
             self._refusals.note(TOP, error)
             self._names = []
-            return
+            return 1
         self._refusals.lift(TOP)
         if entries is not None:
             self._names = [entry.name for entry in entries if entry.is_directory]
+            self._cost = 1 + len(entries)
             if self.listing.cut:
                 self._tenant.limited("directory_entries")
+                self.listing.relist()  # there may be room at the next look
+        return self._cost
 
     def matching(self, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
         """Names that fit as a whole, each with the number that the pattern's group holds."""

@@ -44,6 +44,7 @@ class Watcher:
     def __init__(self) -> None:
         self._inotify: INotify | None = None
         self._owners: dict[int, Watched] = {}
+        self._listeners: Counter[int] = Counter()
         try:
             self._inotify = INotify(nonblocking=True)
         except OSError as error:  # fs.inotify.max_user_instances is used up
@@ -59,10 +60,18 @@ class Watcher:
         except OSError:  # max_user_watches, or a file system that cannot
             return None
         self._owners[watch] = owner
+        # A directory that was renamed is the same one: it has one watch under both names.
+        self._listeners[watch] += 1
         return watch
 
     def forget(self, watch: int) -> None:
-        """Listen no more."""
+        """Listen no more, unless somebody else still does."""
+        self._listeners[watch] -= 1
+        if self._listeners[watch] <= 0:
+            self._remove(watch)
+
+    def _remove(self, watch: int) -> None:
+        self._listeners.pop(watch, None)
         if self._owners.pop(watch, None) is not None and self._inotify is not None:
             with contextlib.suppress(OSError):  # the directory is gone, and the watch with it
                 self._inotify.rm_watch(watch)
@@ -94,7 +103,7 @@ class Watcher:
 
     def _lose(self, watch: int) -> None:
         owner = self._owners.get(watch)
-        self.forget(watch)
+        self._remove(watch)
         if owner is not None:
             owner.lost(watch)
 

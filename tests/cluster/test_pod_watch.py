@@ -11,7 +11,7 @@ import time
 
 import pytest
 from cluster_access import Wire, in_the_cluster, kubeconfig
-from primus_lens_exporter.pods.api import Api
+from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import Pace, PodWatch

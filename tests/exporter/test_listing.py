@@ -116,3 +116,19 @@ def test_after_a_flood_of_events_everything_is_looked_at(tmp_path, listing, watc
     while not other.heard:
         watcher.poll()
     assert other.heard[0] == "changed"
+
+
+def test_a_renamed_directory_is_still_listened_to_when_its_old_name_is_given_up(tmp_path, watcher):
+    (tmp_path / "old").mkdir()
+    root, owners = Beneath(str(tmp_path), hold=True), (Owner(), Owner())
+    before, after = (
+        Listing(root, n, watcher, o) for n, o in zip(("old", "new"), owners, strict=True)
+    )
+    before.changed(1)
+    (tmp_path / "old").rename(tmp_path / "new")
+    after.changed(1)
+    before.close()
+    (tmp_path / "new" / "a").touch()
+    watcher.poll()
+    assert owners[1].heard == ["changed"]
+    root.close()

@@ -140,3 +140,13 @@ def test_a_descriptor_that_is_lent_for_a_pass(path, append, tmp_path):
     (tmp_path / "other").touch()
     with pytest.raises(ValueError, match="another file"):
         tail.attach(os.open(tmp_path / "other", os.O_RDONLY))
+
+
+def test_zeros_that_are_no_hole_are_waited_for(path, append):
+    append(b"one\n" + bytes(100))  # on NFS: data that has not arrived
+    tail = open_tail(path)
+    assert everything(tail) == b"one\n"
+    with path.open("r+b") as file:
+        file.seek(4)
+        file.write(b"x" * 99 + b"\n")
+    assert everything(tail) == b"x" * 99 + b"\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who a pod is, by its UID, as the Kubernetes API tells it.
 
-`api` asks, `wire` decodes what comes back, `pod`, `workload` and `labels` make of it what
+`request` asks, `wire` decodes what comes back, `pod`, `workload` and `labels` make of it what
 the series need; `watch` keeps the `cache` true in a thread of its own and counts in
 `telemetry`. Whatever the API does or says, the exporter goes on with what it knows.
 """

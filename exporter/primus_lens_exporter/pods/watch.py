@@ -15,9 +15,10 @@ import time
 from collections.abc import Collection
 from typing import NamedTuple
 
+from primus_lens_daemon.kubernetes_api import Api, NotConfigured
+
 from primus_lens_exporter.pods import telemetry as results
 from primus_lens_exporter.pods import wire
-from primus_lens_exporter.pods.api import Api, NotConfigured
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.pod import Pod
 from primus_lens_exporter.pods.request import Requests, Stopped, Trouble, status_trouble

@@ -14,10 +14,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from primus_lens_hook import __version__
 
 CONNECT_SECONDS = 5.0
-USER_AGENT = f"primus-lens-exporter/{__version__}"
 KUBECONFIG = "~/.kube/config"
 
 
@@ -28,8 +26,9 @@ class NotConfigured(Exception):
 class Api:
     """The Kubernetes API of KUBECONFIG, of `~/.kube/config`, or of the cluster we run in."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_agent: str = "primus-lens") -> None:
         """Raises NotConfigured; whether the API is there is another matter."""
+        self._user_agent = user_agent
         self.reload()
 
     def reload(self) -> None:
@@ -49,20 +48,34 @@ class Api:
     def get(
         self, path: str, query: Mapping[str, str], read_seconds: float
     ) -> urllib3.BaseHTTPResponse:
-        """Ask; the body is still to be read, and the response to be closed, by the caller.
+        """Ask; see `request`."""
+        return self.request("GET", f"{path}?{urlencode(query)}", read_seconds)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        read_seconds: float,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> urllib3.BaseHTTPResponse:
+        """The body is still to be read, and the response to be closed, by the caller.
 
         `read_seconds` is the longest that may pass without a byte. Raises NotConfigured and
         urllib3.exceptions.HTTPError; a status that tells of an error is no error here.
         """
-        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        if body is not None:
+            headers["Content-Type"] = content_type
         try:  # where a token is old, this reads its file or runs its command
             schemes = self._configuration.auth_settings().values()
         except Exception as error:
             raise NotConfigured(_advice(error)) from error
         headers |= {scheme["key"]: scheme["value"] for scheme in schemes}
         return self._pool.request(
-            "GET",
-            f"{self._configuration.host}{path}?{urlencode(query)}",
+            method,
+            f"{self._configuration.host}{path}",
+            body=body,
             headers=headers,
             preload_content=False,
             retries=False,  # else urllib3 sleeps as long as a Retry-After says
@@ -78,8 +91,8 @@ def _load(configuration: Any) -> None:
     from kubernetes import config  # noqa: PLC0415
 
     load: Any = config.load_incluster_config
-    path = os.environ.get("KUBECONFIG") or os.path.expanduser(KUBECONFIG)
-    if os.environ.get("KUBECONFIG") or os.path.exists(path):
+    path = os.environ.get("KUBECONFIG") or os.path.expanduser(KUBECONFIG)  # noqa: PTH111
+    if os.environ.get("KUBECONFIG") or os.path.exists(path):  # noqa: PTH110
         load = functools.partial(config.load_kube_config, path, persist_config=False)
     load(client_configuration=configuration)
 
@@ -87,6 +100,6 @@ def _load(configuration: Any) -> None:
 def _advice(error: Exception) -> str:
     reason = " ".join(str(error).split()).rstrip(".")
     return (
-        f"no way to the Kubernetes API ({reason}); run in a pod with a service account, set "
-        "KUBECONFIG to a file that works with kubectl, or read a plain directory, --records.path"
+        f"no way to the Kubernetes API ({reason}); run in a pod with a service account, or set "
+        "KUBECONFIG to a file that works with kubectl"
     )

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exporter's reading side alone, and a consumer that remembers what it was given."""
+
+import time
+
+from primus_lens_exporter.beneath import Beneath
+from primus_lens_exporter.consumer import Consumer
+from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.rank import RankFiles
+from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.tenant import Tenants
+from primus_lens_exporter.volume import RankDirectory, Volume
+from primus_lens_exporter.watcher import Watcher
+
+
+class Recorder(Consumer):
+    """What was delivered: numbers and offsets, in the order of the calls."""
+
+    def __init__(self, calls=()):
+        self.calls = list(calls)
+        self.positions = {file: offset for _, file, offset in self.calls}
+
+    def resume(self, file):
+        return self.positions.get(file, 0)
+
+    def take(self, labels, records, file, offset, holder):
+        assert file
+        assert offset > self.positions.get(file, 0)
+        self.positions[file] = offset
+        self.calls.append(([each.step for each in records], file, offset))
+
+    @property
+    def numbers(self):
+        return [number for numbers, _, _ in self.calls for number in numbers]
+
+
+class Reader:
+    """The reading side alone, on one rank's directory; its clock is the test's."""
+
+    def __init__(self, root, consumer, *, hold, kind=Beneath):
+        options, self.watcher = Settings(records_path=(root,)), Watcher()
+        tenants = Tenants(options, Telemetry(), PodCache())
+        self.root = kind(str(root), hold=hold)
+        directory = tenants.directory
+        volume = Volume(self.root, ".", directory("."), directory, options, self.watcher)
+        rank = RankDirectory("node_0/rank_0", "0", "0")
+        self.rank = RankFiles(volume, rank, consumer, options, Telemetry(), self.watcher)
+        self.now = time.monotonic()
+
+    def look(self):
+        self.now += 100
+        self.rank.scan(self.now)
+
+    def read(self):
+        self.watcher.poll()
+        self.rank.tenant.begin_tick(1)
+        for _ in self.rank.read(self.now):
+            pass
+        self.root.release()
+
+    def look_and_read(self):
+        self.look()
+        self.read()
+
+    def close(self):
+        self.rank.close()
+        self.root.close()
+        self.watcher.close()
