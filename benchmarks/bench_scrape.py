@@ -21,11 +21,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from primus_lens_exporter.allowance import Allowance
 from primus_lens_exporter.app import keep_freed_memory
-from primus_lens_exporter.decode import decode
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.decode import decode
+from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.store import Store
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from records import write
@@ -64,6 +64,17 @@ def metric(store):
     return next(each for each in store.families if each.name == "primus_lens_wandb_metric")
 
 
+def gauges(series):
+    """What an exporter has that knows nothing better: one Gauge with a child for each."""
+    registry = CollectorRegistry()
+    gauge = Gauge("primus_lens_wandb_metric", "Newest value.", NAMES, registry=registry)
+    for rank in range(series // KEYS):
+        for key in range(KEYS):
+            labels = [*identity(rank), f"run{rank:05}", f"train/metric_{key}"]
+            gauge.labels(*labels).set(rank / (key + 3))
+    return registry
+
+
 class Collector:
     """What one writes with prometheus-client for values that come from elsewhere."""
 
@@ -92,16 +103,19 @@ def best(call, times):
 
 def against_prometheus_client(series, goal):
     store = filled(series)
-    registry = CollectorRegistry()
-    registry.register(Collector(series))
+    own, collector = gauges(series), CollectorRegistry()
+    collector.register(Collector(series))
     family = metric(store)
     ours = best(lambda: list(family.parts()), 20)
-    theirs = best(lambda: generate_latest(registry), 3)
+    theirs = best(lambda: generate_latest(own), 3)
+    faster = best(lambda: generate_latest(collector), 3)
     rendered[series] = ours
     print(f"{series} series rendered")
-    print(f"  prometheus-client  {theirs * 1e3:9.2f} ms")
-    print(f"  ours               {ours * 1e3:9.2f} ms")
-    print(f"  ratio              1/{theirs / ours:.0f} (goal ≤ 1/{goal})")
+    print(f"  prometheus-client's Gauge      {theirs * 1e3:9.2f} ms")
+    print(f"  prometheus-client's collector  {faster * 1e3:9.2f} ms")
+    print(f"  ours                           {ours * 1e3:9.2f} ms")
+    print(f"  ratio                          1/{theirs / ours:.0f}, 1/{faster / ours:.0f}", end="")
+    print(f" (goal ≤ 1/{goal})")
 
 
 def memory_of_a_series(ours, series):
@@ -111,12 +125,9 @@ def memory_of_a_series(ours, series):
         store = filled(series)
         made = len(store)
     else:
-        gauge = Gauge("primus_lens_wandb_metric", "h", NAMES, registry=CollectorRegistry())
         before, made = resident(), series
-        for rank in range(series // KEYS):
-            for key in range(KEYS):
-                labels = [*identity(rank), f"run{rank:05}", f"train/metric_{key}"]
-                gauge.labels(*labels).set(rank / (key + 3))
+        registry = gauges(series)
+        assert registry is not None  # alive
     print((resident() - before) / made)
 
 

@@ -17,13 +17,13 @@ except ImportError:
 
 with atheris.instrument_imports(include=["primus_lens_exporter"]):
     from primus_lens_exporter import decode, runinfo
-    from primus_lens_exporter.beneath import Beneath
     from primus_lens_exporter.pods.cache import PodCache
+    from primus_lens_exporter.reading.beneath import Beneath
+    from primus_lens_exporter.reading.tail import Tail
+    from primus_lens_exporter.reading.tenant import Tenants
+    from primus_lens_exporter.series.store import Store
     from primus_lens_exporter.settings import Settings
-    from primus_lens_exporter.store import Store
-    from primus_lens_exporter.tail import Tail
     from primus_lens_exporter.telemetry import Telemetry
-    from primus_lens_exporter.tenant import Tenants
 
 LINE_BYTES = 256  # small, so that its edges are met
 SEEDS = (

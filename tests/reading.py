@@ -3,15 +3,15 @@
 
 import time
 
-from primus_lens_exporter.beneath import Beneath
-from primus_lens_exporter.consumer import Consumer
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.rank import RankFiles
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.rank import RankFiles
+from primus_lens_exporter.reading.tenant import Tenants
+from primus_lens_exporter.reading.volume import RankDirectory, Volume
+from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.tenant import Tenants
-from primus_lens_exporter.volume import RankDirectory, Volume
-from primus_lens_exporter.watcher import Watcher
 
 
 class Recorder(Consumer):

@@ -16,8 +16,8 @@ from primus_lens_exporter import telemetry
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
+from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.store import Store
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_hook import contract
 from primus_lens_hook.boot import start

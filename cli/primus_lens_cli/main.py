@@ -35,7 +35,7 @@ COMMANDS = {
     "run": Command("primus_lens_cli.run", None, "run one command with the hook loaded"),
     "exporter": Command("primus_lens_exporter.cli", "exporter", "serve the metrics to Prometheus"),
     "backfill": Command(
-        "primus_lens_exporter.backfill_cli", "exporter", "turn old records into a TSDB import"
+        "primus_lens_exporter.backfill.cli", "exporter", "turn old records into a TSDB import"
     ),
     "demo": Command("primus_lens_demo.cli", "demo", "train on four ranks and watch the series"),
 }

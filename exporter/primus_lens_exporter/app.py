@@ -16,22 +16,27 @@ from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_hook import __version__
 from yarl import URL
 
-from primus_lens_exporter.beneath import require_openat2
-from primus_lens_exporter.consumer import Consumer
-from primus_lens_exporter.follow import Follower
-from primus_lens_exporter.keys import KeyRules
 from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import PodWatch
+from primus_lens_exporter.reading.beneath import require_openat2
+from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.sources import (
+    DirectorySource,
+    KubeletSource,
+    SharedSource,
+    Source,
+)
+from primus_lens_exporter.reading.tenant import Tenants
+from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup
 from primus_lens_exporter.remote_write.outbox import Outbox
+from primus_lens_exporter.series.keys import KeyRules
+from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.sources import DirectorySource, KubeletSource, SharedSource, Source
-from primus_lens_exporter.store import Store
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.tenant import Tenants
-from primus_lens_exporter.watcher import Watcher
 from primus_lens_exporter.web import application
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h

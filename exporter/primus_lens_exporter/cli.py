@@ -14,7 +14,7 @@ from primus_lens_daemon.kubernetes_api import NotConfigured
 from primus_lens_hook import __version__
 
 from primus_lens_exporter.app import serve
-from primus_lens_exporter.beneath import NoOpenat2
+from primus_lens_exporter.reading.beneath import NoOpenat2
 from primus_lens_exporter.remote_write.setup import CannotSend
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 

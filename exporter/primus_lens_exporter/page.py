@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from isal import isal_zlib
 
-from primus_lens_exporter.store import Store
+from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.telemetry import Telemetry
 
 LEVEL = 1  # isal's: a ninth of the size in a third of zlib's fastest

@@ -16,8 +16,8 @@ from operator import attrgetter
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.consumer import Holder, Labels
-from primus_lens_exporter.decode import Record, as_float
+from primus_lens_exporter.reading.consumer import Holder, Labels
+from primus_lens_exporter.reading.decode import Record, as_float
 
 METRIC = "primus_lens_wandb_metric"
 STEP = "primus_lens_wandb_step"

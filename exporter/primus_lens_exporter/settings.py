@@ -14,8 +14,8 @@ from primus_lens_daemon.logs import FORMATS, LEVELS
 from primus_lens_hook import contract
 from yarl import URL
 
-from primus_lens_exporter.keys import Named, Pattern, mapping
 from primus_lens_exporter.remote_write.config import receiver
+from primus_lens_exporter.series.keys import Named, Pattern, mapping
 
 ENV_PREFIX = "PRIMUS_LENS_EXPORTER_"
 

@@ -16,8 +16,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from primus_lens_exporter.decode import RESULTS
 from primus_lens_exporter.lag import Lag
+from primus_lens_exporter.reading.decode import RESULTS
 
 PREFIX = "primus_lens_exporter_"
 FILE_EVENTS = ("opened", "closed", "truncated", "replaced")

@@ -9,8 +9,8 @@ import html
 from aiohttp import web
 from primus_lens_hook import __version__
 
-from primus_lens_exporter.follow import Follower
 from primus_lens_exporter.page import Page
+from primus_lens_exporter.reading.follow import Follower
 from primus_lens_exporter.settings import Settings
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"

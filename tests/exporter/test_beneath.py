@@ -9,7 +9,7 @@ import socket
 import subprocess
 
 import pytest
-from primus_lens_exporter.beneath import DIRECTORY, Beneath, HardLink, NotRegular
+from primus_lens_exporter.reading.beneath import DIRECTORY, Beneath, HardLink, NotRegular
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter import decode
+from primus_lens_exporter.reading import decode
 
 GOOD = b'{"timestamp":1.5,"step":3,"data":{"a":1},"run":"r"}'
 

@@ -12,12 +12,12 @@ import re
 import pytest
 from hostile import FILE, Node
 from kubelet import rank, series
-from primus_lens_exporter import runinfo
-from primus_lens_exporter.beneath import Beneath
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.reading import runinfo
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.tenant import Tenants
 from serving import record, until
 
 PATIENCE = 60  # a look at what nobody tells of comes every thirty seconds

@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
-from primus_lens_exporter.beneath import Beneath
-from primus_lens_exporter.listing import Listing
-from primus_lens_exporter.watcher import CHANGED, WRITTEN, Watched, Watcher
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
 
 
 class Owner(Watched):

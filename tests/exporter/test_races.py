@@ -3,7 +3,7 @@
 
 import os
 
-from primus_lens_exporter.beneath import Beneath
+from primus_lens_exporter.reading.beneath import Beneath
 from reading import Reader, Recorder
 from serving import record
 

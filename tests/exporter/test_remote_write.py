@@ -15,8 +15,8 @@ import pytest
 import sending
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.decode import Record
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.remote_write import config, outbox, protocol, setup
 from primus_lens_exporter.remote_write.spool import Spool
 from receiver import PASSWORD, USER, Prometheus

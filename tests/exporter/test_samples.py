@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.decode import Record
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.samples import AHEAD_SECONDS, Sampler, in_order
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))

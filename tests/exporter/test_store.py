@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.decode import Record
-from primus_lens_exporter.family import Family
-from primus_lens_exporter.keys import NamedKey, Pattern
-from primus_lens_exporter.runinfo import RunInfo
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.reading.runinfo import RunInfo
+from primus_lens_exporter.series.family import Family
+from primus_lens_exporter.series.keys import NamedKey, Pattern
+from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.store import Store
 from prometheus_client.parser import text_string_to_metric_families
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))

@@ -3,7 +3,7 @@ import os
 import time
 
 import pytest
-from primus_lens_exporter.tail import Tail
+from primus_lens_exporter.reading.tail import Tail
 
 LIMIT = 1 << 20
 

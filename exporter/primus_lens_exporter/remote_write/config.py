@@ -15,8 +15,8 @@ import msgspec
 import yaml
 from yarl import URL
 
-from primus_lens_exporter.consumer import Labels
 from primus_lens_exporter.labels import added_label
+from primus_lens_exporter.reading.consumer import Labels
 from primus_lens_exporter.remote_write.protocol import HEADERS
 
 UNSUPPORTED = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 
-from primus_lens_exporter.consumer import Holder
+from primus_lens_exporter.reading.consumer import Holder
 
 ABREAST_MS = 300_000  # by so much a rank may be ahead of the last one that has more to read
 FRESH_MS = 60_000  # what is newer than this is no backlog, and never waits

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from primus_lens_exporter.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.decode import Record
-from primus_lens_exporter.family import Family, label_text
-from primus_lens_exporter.keys import KeyRules
-from primus_lens_exporter.runinfo import RunInfo
-from primus_lens_exporter.runseries import Families, RunSeries
+from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
+from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.reading.runinfo import RunInfo
+from primus_lens_exporter.series.family import Family, label_text
+from primus_lens_exporter.series.keys import KeyRules
+from primus_lens_exporter.series.runseries import Families, RunSeries
 from primus_lens_exporter.settings import Settings
 
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.beneath import Beneath
-from primus_lens_exporter.listing import Listing
-from primus_lens_exporter.refusals import Refusals
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.refusals import Refusals
+from primus_lens_exporter.reading.tenant import SHARE, Tenant
+from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.tenant import SHARE, Tenant
-from primus_lens_exporter.watcher import CHANGED, Watched, Watcher
 
 NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})"))
 RANK = re.compile(contract.RANK_DIRECTORY.format(r"([0-9]{1,9})"))

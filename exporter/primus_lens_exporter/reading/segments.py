@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 
-from primus_lens_exporter import segment
-from primus_lens_exporter.beneath import Beneath
-from primus_lens_exporter.listing import Entry
-from primus_lens_exporter.refusals import Refusals
-from primus_lens_exporter.segment import Segment, State
+from primus_lens_exporter.reading import segment
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.listing import Entry
+from primus_lens_exporter.reading.refusals import Refusals
+from primus_lens_exporter.reading.segment import Segment, State
+from primus_lens_exporter.reading.tail import REPLACED, TRUNCATED, FileId, Tail
+from primus_lens_exporter.reading.tenant import Tenant
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.tail import REPLACED, TRUNCATED, FileId, Tail
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.tenant import Tenant
 
 
 class Segments:

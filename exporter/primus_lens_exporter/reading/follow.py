@@ -15,13 +15,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
-from primus_lens_exporter.consumer import Consumer
-from primus_lens_exporter.rank import RankFiles
+from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.rank import RankFiles
+from primus_lens_exporter.reading.sources import Source
+from primus_lens_exporter.reading.volume import Volume
+from primus_lens_exporter.reading.watcher import CHANGED, Watcher
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.sources import Source
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.volume import Volume
-from primus_lens_exporter.watcher import CHANGED, Watcher
 
 TICK_SECONDS = 0.25
 SLICE_SECONDS = 0.002  # the longest that a scrape waits for us

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from primus_lens_exporter.beneath import DIRECTORY, Beneath
-from primus_lens_exporter.watcher import Watched, Watcher
+from primus_lens_exporter.reading.beneath import DIRECTORY, Beneath
+from primus_lens_exporter.reading.watcher import Watched, Watcher
 
 SETTLED_SECONDS = 2.0  # coarser than any file system's clock
 

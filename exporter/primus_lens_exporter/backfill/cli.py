@@ -16,8 +16,8 @@ from primus_lens_daemon.flags import Parser
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from primus_lens_exporter.backfill import Summary, backfill
-from primus_lens_exporter.backfill_files import ranks
+from primus_lens_exporter.backfill.convert import Summary, backfill
+from primus_lens_exporter.backfill.files import ranks
 from primus_lens_exporter.labels import added_label
 
 DESCRIPTION = """\

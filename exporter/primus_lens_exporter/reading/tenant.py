@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.consumer import Labels
 from primus_lens_exporter.pods.pod import Pod
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.reading.tail import CHUNK
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.tail import CHUNK
 from primus_lens_exporter.telemetry import Telemetry
 
 SHARE = 20  # looking at directories takes a twentieth of the time at most

@@ -13,11 +13,11 @@ from itertools import islice
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter import runinfo
-from primus_lens_exporter.beneath import Beneath
-from primus_lens_exporter.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.runinfo import RunInfo
-from primus_lens_exporter.tenant import Tenant
+from primus_lens_exporter.reading import runinfo
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
+from primus_lens_exporter.reading.runinfo import RunInfo
+from primus_lens_exporter.reading.tenant import Tenant
 
 RUNS_FILE = re.compile(
     re.escape(contract.RUNS_STEM) + r"(\.p\d{1,10})?" + re.escape(contract.RUNS_SUFFIX)

@@ -8,13 +8,13 @@ from typing import Any
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.consumer import Holder
-from primus_lens_exporter.decode import Record, as_float
-from primus_lens_exporter.family import Family, encoded, label_text
-from primus_lens_exporter.keys import KeyRules
-from primus_lens_exporter.runinfo import RunInfo
-from primus_lens_exporter.suffixes import Suffixes
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.consumer import Holder
+from primus_lens_exporter.reading.decode import Record, as_float
+from primus_lens_exporter.reading.runinfo import RunInfo
+from primus_lens_exporter.series.family import Family, encoded, label_text
+from primus_lens_exporter.series.keys import KeyRules
+from primus_lens_exporter.series.suffixes import Suffixes
 
 STEP_FIX = {
     "logs": "Log calls that passed through the step fix.",

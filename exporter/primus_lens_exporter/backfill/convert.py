@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.backfill_files import Reader
-from primus_lens_exporter.consumer import Labels
-from primus_lens_exporter.openmetrics import OpenMetrics, identify
+from primus_lens_exporter.backfill.files import Reader
+from primus_lens_exporter.backfill.openmetrics import OpenMetrics, identify
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.consumer import Labels
 from primus_lens_exporter.samples import Sampler
 
 BATCH_RECORDS = 256

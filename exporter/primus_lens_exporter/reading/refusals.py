@@ -6,8 +6,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Container
 
-from primus_lens_exporter.beneath import HardLink, NotRegular
-from primus_lens_exporter.tenant import Tenant
+from primus_lens_exporter.reading.beneath import HardLink, NotRegular
+from primus_lens_exporter.reading.tenant import Tenant
 
 REASONS = {
     errno.ENXIO: "not_regular",  # a socket

@@ -11,18 +11,18 @@ import math
 import time
 from collections.abc import Iterator
 
-from primus_lens_exporter import decode
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.consumer import Consumer, Labels
-from primus_lens_exporter.listing import Listing
-from primus_lens_exporter.runs import RUNS_FILE, Runs
-from primus_lens_exporter.segment import METRICS_FILE, Segment, State
-from primus_lens_exporter.segments import Segments
+from primus_lens_exporter.reading import decode
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.consumer import Consumer, Labels
+from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.runs import RUNS_FILE, Runs
+from primus_lens_exporter.reading.segment import METRICS_FILE, Segment, State
+from primus_lens_exporter.reading.segments import Segments
+from primus_lens_exporter.reading.tenant import SHARE, Tenant
+from primus_lens_exporter.reading.volume import RankDirectory, Volume
+from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.tenant import SHARE, Tenant
-from primus_lens_exporter.volume import RankDirectory, Volume
-from primus_lens_exporter.watcher import CHANGED, WRITTEN, Watched, Watcher
 
 QUIET_SECONDS = 10.0  # then an unwatched rank is read with the looks alone
 LOOK_SECONDS = 1.0  # between looks for rewritten files, and for new ones where nobody tells

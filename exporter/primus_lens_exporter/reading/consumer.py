@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from primus_lens_exporter.allowance import Allowance
-from primus_lens_exporter.decode import Record
-from primus_lens_exporter.runinfo import RunInfo
+from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.reading.runinfo import RunInfo
 
 Labels = tuple[tuple[str, str], ...]
 """Label names and values of an identity, in the order of the page."""

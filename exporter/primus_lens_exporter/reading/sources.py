@@ -14,13 +14,13 @@ from typing import Protocol
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.beneath import PLACE, Beneath
-from primus_lens_exporter.listing import Listing
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.reading.beneath import PLACE, Beneath
+from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.tenant import Tenants
+from primus_lens_exporter.reading.volume import POLLED_SECONDS, TOP, WATCHED_SECONDS, Volume
+from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.tenant import Tenants
-from primus_lens_exporter.volume import POLLED_SECONDS, TOP, WATCHED_SECONDS, Volume
-from primus_lens_exporter.watcher import CHANGED, Watched, Watcher
 
 # Where the kubelet keeps an emptyDir; unofficial, and the same since 2015.
 EMPTY_DIR = f"{{}}/volumes/kubernetes.io~empty-dir/{contract.RECORDS_VOLUME}"

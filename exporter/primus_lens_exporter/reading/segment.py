@@ -13,9 +13,9 @@ import re
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.beneath import Beneath
-from primus_lens_exporter.listing import Entry
-from primus_lens_exporter.tail import FileId, Tail
+from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.listing import Entry
+from primus_lens_exporter.reading.tail import FileId, Tail
 
 METRICS_FILE = re.compile(
     re.escape(contract.METRICS_STEM)

@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import BinaryIO, Self
 
-from primus_lens_exporter.consumer import Labels
-from primus_lens_exporter.family import label_text
+from primus_lens_exporter.reading.consumer import Labels
 from primus_lens_exporter.samples import METRIC, STEP, Sample
+from primus_lens_exporter.series.family import label_text
 
 HEADS = {
     METRIC: b"# HELP %b Value logged under each key.\n# TYPE %b gauge\n",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from primus_lens_exporter.beneath import Beneath
+from primus_lens_exporter.reading.beneath import Beneath
 
 # Of one rank: the hook keeps 100 runs for each process, a kilobyte at most for each.
 MAX_BYTES = 1 << 20
