@@ -9,9 +9,12 @@ import platform
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from typing import List, Optional
 
 from primus_lens_hook import __version__, contract
+
+from primus_lens_cli import payload
 
 # The very files that the wheel brings; a test holds them together.
 STARTUP_FILES = {
@@ -39,13 +42,28 @@ def main(arguments: List[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("check", help="say whether the hook loads in this interpreter, and why not")
-    commands.add_parser(
+    installer = commands.add_parser(
         "install", help="put the start-up files into site-packages (pip does it too)"
     )
+    installer.add_argument(
+        "--to", metavar="DIR", help="instead, make DIR hold what injected pods get"
+    )
+    installer.add_argument(
+        "--from",
+        dest="source",
+        metavar="DIR",
+        help="with --to: where that lies [%s in the image; else made of this package]"
+        % payload.PREBUILT,
+    )
     commands.add_parser("uninstall", help="take the start-up files out of site-packages")
-    command = parser.parse_args(arguments).command
+    given = parser.parse_args(arguments)
+    command = given.command
     if command is None:
         parser.error("name a command: check, install or uninstall")
+    if command == "install" and given.source and not given.to:
+        parser.error("--from goes with --to")
+    if command == "install" and given.to:
+        return install_to(given.to, given.source)
     try:
         return {"check": check, "install": install, "uninstall": uninstall}[command]()
     except OSError as error:
@@ -73,6 +91,28 @@ def install() -> int:
         with open(os.path.join(site_packages(), name), "w") as file:
             file.write(text)
     print("installed in " + site_packages())
+    return 0
+
+
+def install_to(directory: str, source: Optional[str]) -> int:
+    """Make a directory hold the tree that pods get, and say where."""
+    directory = os.path.abspath(directory)
+    if source is None and os.path.isdir(payload.PREBUILT):
+        source = payload.PREBUILT
+    try:
+        if source is not None:
+            payload.install(source, directory)
+        else:
+            with tempfile.TemporaryDirectory() as tree:
+                payload.prepare(tree, directory)
+                payload.install(tree, directory)
+    except OSError as error:
+        about = error.filename2 or error.filename  # of a copy, the one that cannot be written
+        known = about is None or str(about).startswith(directory)
+        reason = error.strerror if known else "%s: %s" % (about, error.strerror)
+        print("primus-lens hook: cannot install into %s: %s" % (directory, reason), file=sys.stderr)
+        return 1
+    print("installed %s in %s" % (__version__, directory))
     return 0
 
 
