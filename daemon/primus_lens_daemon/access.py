@@ -23,7 +23,7 @@ from primus_lens_daemon.flags import flag, positive
 from primus_lens_daemon.passwords import Busy
 from primus_lens_daemon.web_config import WebConfigFile
 
-KEEPALIVE_SECONDS = 75.0  # more than a usual scrape interval
+KEEPALIVE_SECONDS = 120.0  # more than a scrape interval, and than an API server keeps its own
 LINGERING_SECONDS = 1.0  # for a body that nobody wanted
 REASONS = (
     "too_many_connections",

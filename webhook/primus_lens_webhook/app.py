@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the webhook together and runs it. The only module that wires."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import gc
+import logging
+
+from aiohttp import web
+from primus_lens_daemon import listen
+from primus_lens_daemon.kubernetes_api import Api
+from primus_lens_hook import __version__
+
+from primus_lens_webhook.certificates.files import Files
+from primus_lens_webhook.certificates.keeper import Keeper
+from primus_lens_webhook.settings import Settings
+from primus_lens_webhook.telemetry import Telemetry
+from primus_lens_webhook.web import admission, metrics
+
+FIRST_LOOK_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Answer until SIGTERM or SIGINT. Raises CannotListen and NotConfigured."""
+    telemetry = Telemetry()
+    async with contextlib.AsyncExitStack() as stack:
+        certificates = _certificates(settings, stack)
+        telemetry.expiry.set_function(lambda: certificates.expiry)
+        if certificates.in_sync is not None:
+            telemetry.sync_gauge().set_function(lambda: bool(certificates.in_sync))
+        stop = listen.stop_signal()
+        is_open = asyncio.Event()
+        public = metrics(telemetry, lambda: is_open.is_set() and certificates.ready)
+        await _listen(stack, public, settings.web_listen_address, settings, telemetry)
+        app = admission(settings, telemetry, settings.webhook_max_body_bytes)
+        opening = asyncio.create_task(_open(stack, app, settings, telemetry, certificates, is_open))
+        stack.push_async_callback(_ended, opening)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            opening.result()
+        gc.freeze()  # what was imported never becomes garbage
+        await stopping
+    log.info("stopped")
+
+
+def _certificates(settings: Settings, stack: contextlib.AsyncExitStack) -> Files | Keeper:
+    if settings.certificate_directory is not None:
+        files = Files(settings.certificate_directory)
+        stack.push_async_callback(_ended, asyncio.create_task(files.run()))
+        return files
+    keeper = Keeper(Api(f"primus-lens-webhook/{__version__}"), settings)
+    keeper.start()
+    stack.callback(keeper.stop)
+    return keeper
+
+
+async def _open(
+    stack: contextlib.AsyncExitStack,
+    app: web.Application,
+    settings: Settings,
+    telemetry: Telemetry,
+    certificates: Files | Keeper,
+    is_open: asyncio.Event,
+) -> None:
+    """Listen to API servers as soon as there is a certificate: never without TLS."""
+    while certificates.tls is None:  # noqa: ASYNC110 - a thread may be making it
+        await asyncio.sleep(FIRST_LOOK_SECONDS)
+    # The web configuration is that of the other port: API servers bring no passwords.
+    plain = dataclasses.replace(settings, web_config_file=None)
+    where = settings.webhook_listen_address
+    try:
+        await _listen(stack, app, where, plain, telemetry, lambda: certificates.tls)
+    except listen.CannotListen as error:
+        text = str(error).replace(listen.FLAG, "--webhook.listen-address")
+        raise listen.CannotListen(text) from error
+    is_open.set()
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack,
+    app: web.Application,
+    where: listen.Address,
+    settings: Settings,
+    telemetry: Telemetry,
+    tls: listen.Tls | None = None,
+) -> None:
+    door = await listen.listen(app, where, settings, telemetry.refused_clients, tls)
+    stack.push_async_callback(door.cleanup)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

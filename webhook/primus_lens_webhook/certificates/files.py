@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate that somebody else keeps, in the files of a mounted `kubernetes.io/tls` Secret."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import ssl
+import time
+from pathlib import Path
+
+from primus_lens_webhook.certificates.authority import load_bundle
+from primus_lens_webhook.certificates.tls import context
+
+LOOK_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Files:
+    """`tls.crt` and `tls.key`, read again when they change; the last good ones are kept.
+
+    Whether API servers trust them is the business of who keeps them: of that, `in_sync`
+    cannot tell, and it is None.
+    """
+
+    in_sync: bool | None = None
+
+    def __init__(self, directory: Path) -> None:
+        self.tls: ssl.SSLContext | None = None
+        self.expiry = math.nan
+        self._directory = directory
+        self._read: tuple[bytes, bytes] | None = None
+        self._told = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a certificate that has not expired."""
+        return self.tls is not None and time.time() < self.expiry
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Read again what has changed. Never raises."""
+        try:
+            there = tuple((self._directory / f"tls.{kind}").read_bytes() for kind in ("crt", "key"))
+            certificate, key = there
+            if (certificate, key) != self._read:
+                self.tls = context(certificate, key)
+                self.expiry = load_bundle(certificate)[0].not_valid_after_utc.timestamp()
+                self._read = (certificate, key)
+                log.info("certificate read", extra={"directory": str(self._directory)})
+            self._told = ""
+        except (OSError, ValueError) as error:  # also a certificate beside the old key
+            if str(error) != self._told:
+                self._told = str(error)
+                log.warning("cannot read the certificate", extra={"error": self._told})

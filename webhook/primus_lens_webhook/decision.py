@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of a pod, and how the pod itself is told: the status annotation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from primus_lens_hook import __version__
+
+INJECTED, SKIPPED = DECISIONS = ("injected", "skipped")
+
+# Why: who asked, for those that were injected …
+POD_LABEL = "pod-label"
+NAMESPACE_LABEL = "namespace-label"
+# … and what kept the others from it.
+ALREADY = "already"  # nothing is left to do
+OPTED_OUT = "opted-out"
+BAD_LABEL = "bad-label"  # neither enabled nor disabled
+BAD_ANNOTATION = "bad-annotation"
+MIRROR = "mirror"  # the kubelet's own picture of a static pod
+OS = "os"
+ARCH = "arch"
+NO_CONTAINER = "no-container"
+NAME_CONFLICT = "name-conflict"
+MOUNT_CONFLICT = "mount-conflict"
+EPHEMERAL_STORAGE_LIMIT = "ephemeral-storage-limit"
+UNEXPECTED = "unexpected"  # no creation of a pod
+ERROR = "error"
+REASONS = (
+    POD_LABEL, NAMESPACE_LABEL, ALREADY, OPTED_OUT, BAD_LABEL, BAD_ANNOTATION, MIRROR, OS, ARCH,
+    NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, EPHEMERAL_STORAGE_LIMIT, UNEXPECTED, ERROR,
+)  # fmt: skip
+
+
+class Decision(NamedTuple):
+    """`python_env` says for each container what was done; see python_env.py."""
+
+    decision: str
+    reason: str
+    detail: str = ""
+    """For people; what exactly is in the way, and what to do about it."""
+    containers: tuple[str, ...] = ()
+    python_env: Mapping[str, str] = {}
+
+    def annotation(self) -> str:
+        """The value of `primus-lens.io/status`."""
+        status: dict[str, Any] = {"decision": self.decision, "reason": self.reason}
+        if self.detail:
+            status["detail"] = self.detail
+        status["hook"] = __version__
+        status["containers"] = list(self.containers)
+        status["python_env"] = dict(self.python_env)
+        return json.dumps(status, separators=(",", ":"))
+
+
+class Skip(Exception):
+    """The pod stays as it is."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.decision = Decision(SKIPPED, reason, detail)
+
+
+def earlier(annotation: object) -> Mapping[str, str] | None:
+    """`python_env` of an earlier injection, from the annotation; None if there was none.
+
+    Whoever makes the pod can write anything there: nothing but this report rests on it.
+    """
+    try:
+        status = json.loads(annotation) if isinstance(annotation, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(status, dict) or status.get("decision") != INJECTED:
+        return None
+    modes = status.get("python_env")
+    return modes if isinstance(modes, dict) else {}

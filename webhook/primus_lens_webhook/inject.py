@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A raw pod in, JSON-patch operations and a decision out. Pure: no clock, no network, no state.
+
+Applied to a pod that has been through it, it finds nothing to do, but what another webhook has
+undone since: a PYTHONPATH that no longer begins with the hook, a container that was replaced.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from primus_lens_hook import contract
+
+from primus_lens_webhook import conflicts, decision, python_env, select, volumes
+from primus_lens_webhook.decision import Decision, Skip, earlier
+from primus_lens_webhook.document import (
+    Malformed,
+    Object,
+    annotations_of,
+    mapping,
+    named,
+    objects,
+    text,
+)
+from primus_lens_webhook.init_container import init_container
+from primus_lens_webhook.injection import EMPTY_DIR, OFF, Injection
+from primus_lens_webhook.patch import Operation, Patch
+from primus_lens_webhook.qos import gpus
+from primus_lens_webhook.quantity import quantity
+
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+MAX_BYTES = 64 << 20  # per rank; the hook's own default
+MARGIN = 2  # ranks together stay below the volume's limit divided by this
+
+
+class Outcome(NamedTuple):
+    """Operations for the pod, none where nothing is to be done."""
+
+    operations: list[Operation]
+    decision: Decision
+
+
+def inject(pod: Object, injection: Injection) -> Outcome:
+    """What is to be done to a pod. Never raises for what a pod may be."""
+    patch = Patch()
+    try:
+        done = _Injector(pod, injection, patch).run()
+    except Skip as skip:
+        return _skipped(pod, skip.decision)
+    except Malformed as error:
+        return Outcome([], Decision(decision.SKIPPED, decision.ERROR, str(error)))
+    return Outcome(patch.operations, done)
+
+
+def _skipped(pod: Object, why: Decision) -> Outcome:
+    """The pod is told, but for mirror pods, which are not ours to write to."""
+    patch = Patch()
+    if why.reason != decision.MIRROR:
+        _annotate(patch, pod, contract.STATUS_ANNOTATION, why.annotation())
+    return Outcome(patch.operations, why)
+
+
+def _annotate(patch: Patch, pod: Object, name: str, value: str) -> None:
+    if annotations_of(pod).get(name) == value:
+        return
+    patch.ensure("", pod, "metadata")  # a template may be without
+    patch.put("/metadata", mapping(pod, "metadata"), "annotations", name, value)
+
+
+class _Injector:
+    """One pod on its way."""
+
+    def __init__(self, pod: Object, injection: Injection, patch: Patch) -> None:
+        self._pod = pod
+        self._spec = mapping(pod, "spec")
+        self._injection = injection
+        self._patch = patch
+
+    def run(self) -> Decision:
+        """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
+        spec, containers = self._spec, objects(self._spec, "containers")
+        asks = select.who_asks(self._pod)
+        select.check_platform(spec)
+        indexes = select.targets(self._pod, spec)
+        want = python_env.wanted(self._pod, self._injection.inject_python_env)
+        conflicts.check_names(spec, self._injection)
+        for index in indexes:
+            conflicts.check_mounts(spec, containers[index])
+        if named(spec, "volumes", contract.RECORDS_VOLUME) is None:
+            conflicts.check_storage(spec, self._injection)
+        self._add_volumes(with_hook=want.mode != OFF)
+        modes = {
+            text(containers[index], "name"): self._add_to(index, len(indexes), want)
+            for index in indexes
+        }
+        return self._conclude(asks, modes)
+
+    def _add_volumes(self, *, with_hook: bool) -> None:
+        spec, patch = self._spec, self._patch
+        wanted = [volumes.records_volume(self._injection)]
+        if with_hook:
+            wanted.insert(0, volumes.hook_volume())
+            if named(spec, "initContainers", contract.HOOK_VOLUME) is None:
+                made = init_container(spec, self._injection)
+                patch.insert("/spec", spec, "initContainers", 0, made)
+                self._add_pull_secrets()
+        for volume in wanted:
+            if named(spec, "volumes", volume["name"]) is None:
+                patch.append("/spec", spec, "volumes", volume)
+        self._allow_eviction([volume["name"] for volume in wanted])
+
+    def _add_pull_secrets(self) -> None:
+        for name in self._injection.inject_image_pull_secrets:
+            if named(self._spec, "imagePullSecrets", name) is None:
+                self._patch.append("/spec", self._spec, "imagePullSecrets", {"name": name})
+
+    def _allow_eviction(self, names: list[str]) -> None:
+        """Else the cluster autoscaler keeps a node for the sake of our volumes."""
+        there = str(annotations_of(self._pod).get(SAFE_TO_EVICT) or "")
+        listed = [name for name in there.split(",") if name]
+        ours = volumes.local_volumes(self._injection, names)
+        merged = listed + [name for name in ours if name not in listed]
+        if merged != listed:
+            self._annotate(SAFE_TO_EVICT, ",".join(merged))
+
+    def _add_to(self, index: int, count: int, want: python_env.Wanted) -> str:
+        """Into one container of `count`; returns what was done for Python."""
+        container, path = objects(self._spec, "containers")[index], f"/spec/containers/{index}"
+        mounts = [volumes.records_mount(self._injection)]
+        if want.mode != OFF:
+            mounts.insert(0, volumes.hook_mount())
+        for mount in mounts:
+            if not select.has_mount(container, mount["name"], mount["mountPath"]):
+                self._patch.append(path, container, "volumeMounts", mount)
+        mode = python_env.apply(self._patch, path, container, want)
+        given = [entry.get("name") for entry in objects(container, "env")]
+        for entry in self._env(container, count):
+            if entry["name"] not in given:
+                self._patch.append(path, container, "env", entry)
+        return mode
+
+    def _env(self, container: Object, count: int) -> list[dict[str, Any]]:
+        """The user's own values win, whatever they are."""
+        output = contract.RECORDS_MOUNT + (f"/{text(container, 'name')}" if count > 1 else "")
+        wanted: list[dict[str, Any]] = [{"name": contract.ENV_OUTPUT_PATH, "value": output}]
+        if self._injection.inject_volume_mode == EMPTY_DIR:
+            ranks = max(gpus(container), self._injection.inject_ranks)
+            room = int(quantity(self._injection.inject_records_size)) // (MARGIN * count * ranks)
+            wanted.append({"name": contract.ENV_MAX_BYTES, "value": str(min(MAX_BYTES, room))})
+        return wanted + volumes.identity_env(self._injection)
+
+    def _conclude(self, asks: str, modes: dict[str, str]) -> Decision:
+        before = earlier(annotations_of(self._pod).get(contract.STATUS_ANNOTATION))
+        if before is not None:  # what was done then says more than what is left to do now
+            modes = {name: str(before.get(name, mode)) for name, mode in modes.items()}
+            if not self._patch.operations:
+                return Decision(decision.SKIPPED, decision.ALREADY, "", tuple(modes), modes)
+        done = Decision(decision.INJECTED, asks, "", tuple(modes), modes)
+        self._annotate(contract.STATUS_ANNOTATION, done.annotation())
+        return done
+
+    def _annotate(self, name: str, value: str) -> None:
+        _annotate(self._patch, self._pod, name, value)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is put into pods: the settings that the webhook and `primus-lens inject` share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from primus_lens_daemon.flags import flag, positive
+from primus_lens_hook import __version__
+
+from primus_lens_webhook.quantity import quantity
+
+EMPTY_DIR, CLAIM, HOST_PATH = VOLUME_MODES = ("emptyDir", "persistentVolumeClaim", "hostPath")
+AUTO, PREPEND, EXEC, SITE_PACKAGES, OFF = PYTHON_ENVS = (
+    "auto",
+    "prepend",
+    "exec",
+    "site-packages",
+    "off",
+)
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+HOOK_SIZE = "16Mi"  # the payload has 4
+
+
+def size(text: str) -> str:
+    """A Kubernetes quantity above zero; ValueError otherwise."""
+    if quantity(text) <= 0:
+        raise ValueError(f"expected a quantity such as 256Mi, not {text!r}")
+    return text
+
+
+def volume_mode(text: str) -> str:
+    """One of VOLUME_MODES; ValueError otherwise."""
+    return _one_of(VOLUME_MODES, text)
+
+
+def python_env(text: str) -> str:
+    """One of PYTHON_ENVS; ValueError otherwise."""
+    return _one_of(PYTHON_ENVS, text)
+
+
+def pull_policy(text: str) -> str:
+    """One of PULL_POLICIES; ValueError otherwise."""
+    return _one_of(PULL_POLICIES, text)
+
+
+def _one_of(choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise ValueError(f"expected one of {', '.join(choices)}, not {text!r}")
+    return text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Injection:
+    """No slots: the daemon's settings inherit from two such classes."""
+
+    inject_image: str = flag(
+        "--inject.image",
+        "the image that brings the hook, best by digest",
+        default=f"primus-lens-wandb:{__version__}",
+        metavar="IMAGE",
+    )
+    inject_image_pull_policy: str = flag(
+        "--inject.image-pull-policy",
+        "one of " + ", ".join(PULL_POLICIES),
+        pull_policy,
+        default="IfNotPresent",
+        metavar="POLICY",
+    )
+    inject_image_pull_secrets: tuple[str, ...] = flag(
+        "--inject.image-pull-secrets",
+        "a secret, there in each namespace, that pods pull that image with; repeatable",
+        default=(),
+        repeatable=True,
+        metavar="NAME",
+    )
+    inject_python_env: str = flag(
+        "--inject.python-env",
+        "how Python learns of the hook where the pod does not say: " + ", ".join(PYTHON_ENVS),
+        python_env,
+        default=AUTO,
+        metavar="MODE",
+    )
+    inject_init_cpu: str = flag(
+        "--inject.init-cpu",
+        "CPU of the init container, requested and its limit",
+        size,
+        default="250m",
+        metavar="QUANTITY",
+    )
+    inject_init_memory: str = flag(
+        "--inject.init-memory",
+        "memory of the init container, requested and its limit",
+        size,
+        default="128Mi",
+        metavar="QUANTITY",
+    )
+    inject_volume_mode: str = flag(
+        "--inject.volume-mode",
+        "where records go: " + ", ".join(VOLUME_MODES),
+        volume_mode,
+        default=EMPTY_DIR,
+        metavar="MODE",
+    )
+    inject_records_size: str = flag(
+        "--inject.records-size",
+        "limit of the emptyDir with the records; ranks keep below half of it",
+        size,
+        default="256Mi",
+        metavar="QUANTITY",
+    )
+    inject_ranks: int = flag(
+        "--inject.ranks",
+        "ranks that share it where a container asks for fewer GPUs",
+        positive,
+        default=8,
+        metavar="COUNT",
+    )
+    inject_claim_name: str = flag(
+        "--inject.claim-name",
+        "the ReadWriteMany claim, there in each namespace, of mode persistentVolumeClaim",
+        default="",
+        metavar="NAME",
+    )
+    inject_host_path: str = flag(
+        "--inject.host-path",
+        "the directory on each node of mode hostPath",
+        default="",
+        metavar="DIR",
+    )
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings that make no sense together."""
+        if self.inject_volume_mode == CLAIM and not self.inject_claim_name:
+            raise ValueError("--inject.volume-mode persistentVolumeClaim needs --inject.claim-name")
+        if self.inject_volume_mode == HOST_PATH and not self.inject_host_path.startswith("/"):
+            raise ValueError("--inject.volume-mode hostPath needs --inject.host-path /DIR")

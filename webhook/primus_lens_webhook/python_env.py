@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the Python in a container learns of the hook, without losing the PYTHONPATH it had.
+
+A PYTHONPATH in the pod hides that of the image, which nobody here can see. So it is set only
+where the pod sets it already, or where there is no other way; a container whose command is
+known starts through a shim that prepends in the process itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from primus_lens_hook import contract
+
+from primus_lens_webhook import decision
+from primus_lens_webhook.decision import Skip
+from primus_lens_webhook.document import Object, annotations_of, objects, strings
+from primus_lens_webhook.injection import AUTO, EXEC, OFF, PYTHON_ENVS, SITE_PACKAGES
+from primus_lens_webhook.patch import Patch
+
+MODE = contract.ANNOTATION_PREFIX + "python-env"
+IMAGE_PYTHONPATH = contract.ANNOTATION_PREFIX + "image-pythonpath"
+SITE_DIRECTORY = contract.ANNOTATION_PREFIX + "site-packages"
+
+# What was done; the modes `exec`, `site-packages` and `off` do as they are called.
+PREPENDED = "prepend"  # to the value in the pod
+REFERENCED = "reference"  # the pod's valueFrom got another name, which ours refers to
+SET = "set"  # the pod had none; a PYTHONPATH of the image is hidden
+OUTCOMES = (PREPENDED, REFERENCED, SET, EXEC, SITE_PACKAGES, OFF)
+
+USERS = contract.ENV_PREFIX + "USER_PYTHONPATH"
+STARTUP_FILES = ("primus_lens_hook.pth", "primus_lens_hook.start")
+UNSET = "$(PYTHONPATH)"
+
+
+class Wanted(NamedTuple):
+    """What the pod asks for. Of a site directory, the mode must be SITE_PACKAGES."""
+
+    mode: str
+    image_pythonpath: str = ""
+    site_directory: str = ""
+
+
+def wanted(pod: Object, default: str) -> Wanted:
+    """Raises Skip for annotations that make no sense."""
+    given = annotations_of(pod)
+    mode = given.get(MODE, default)
+    if mode not in PYTHON_ENVS:
+        raise Skip(decision.BAD_ANNOTATION, f"{MODE} is none of {', '.join(PYTHON_ENVS)}")
+    site = str(given.get(SITE_DIRECTORY, "")).rstrip("/")
+    bad = not site.startswith("/") or ":" in site or ".." in site.split("/")
+    if mode == SITE_PACKAGES and bad:
+        raise Skip(decision.BAD_ANNOTATION, f"{SITE_DIRECTORY} is not an absolute path")
+    return Wanted(mode, str(given.get(IMAGE_PYTHONPATH, "")).strip(":"), site)
+
+
+def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
+    """Do it to the container at `path`; returns which of OUTCOMES it is. Raises Malformed.
+
+    The last entry of a name is the one that counts, as in the kubelet.
+    """
+    if want.mode == OFF:
+        return OFF
+    if want.mode == SITE_PACKAGES:
+        return _mount_files(patch, path, container, want.site_directory)
+    command = strings(container, "command")
+    if command[:1] == [contract.EXEC]:
+        return EXEC
+    entries = objects(container, "env")
+    found = [index for index, entry in enumerate(entries) if entry.get("name") == "PYTHONPATH"]
+    if command and (want.mode == EXEC or (want.mode == AUTO and not found)):
+        patch.insert(path, container, "command", 0, contract.EXEC)
+        patch.insert(path, container, "command", 1, "--")
+        return EXEC
+    if found:
+        return _change(patch, path, container, found[-1])
+    return _set(patch, path, container, want)
+
+
+def _change(patch: Patch, path: str, container: Object, index: int) -> str:
+    entry, where = objects(container, "env")[index], f"{path}/env/{index}"
+    if entry.get("valueFrom") is None:
+        return _prepend(patch, where, entry)
+    patch.set(where, entry, "name", USERS)
+    ours = {"name": "PYTHONPATH", "value": f"{contract.BOOTSTRAP}:$({USERS})"}
+    patch.insert(path, container, "env", index + 1, ours)
+    return REFERENCED
+
+
+def _prepend(patch: Patch, where: str, entry: Object) -> str:
+    """First: another sitecustomize that does not chain would hide ours."""
+    value = str(entry.get("value") or "")
+    parts = value.split(":") if value else []
+    others = [part for part in parts if part != contract.BOOTSTRAP]
+    ours = ":".join([contract.BOOTSTRAP, *others])
+    if ours != value:
+        patch.set(where, entry, "value", ours)
+    return PREPENDED
+
+
+def _set(patch: Patch, path: str, container: Object, want: Wanted) -> str:
+    parts = [contract.BOOTSTRAP]
+    if want.image_pythonpath:
+        parts.append(want.image_pythonpath)
+    if container.get("envFrom"):
+        parts.append(UNSET)  # stays as it is if there is none, and the hook drops it
+    value: dict[str, Any] = {"name": "PYTHONPATH", "value": ":".join(parts)}
+    patch.append(path, container, "env", value)
+    return SET
+
+
+def _mount_files(patch: Patch, path: str, container: Object, directory: str) -> str:
+    there = {mount.get("mountPath") for mount in objects(container, "volumeMounts")}
+    for name in STARTUP_FILES:
+        mount = {
+            "name": contract.HOOK_VOLUME,
+            "mountPath": f"{directory}/{name}",
+            "subPath": f"pth/{name}",
+            "readOnly": True,
+        }
+        if mount["mountPath"] not in there:
+            patch.append(path, container, "volumeMounts", mount)
+    return SITE_PACKAGES

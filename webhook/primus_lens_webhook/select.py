@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a pod is injected, and into which of its containers. Raises Skip otherwise.
+
+What is not sure to run as it would without us is left alone.
+"""
+
+from __future__ import annotations
+
+from primus_lens_hook import contract
+
+from primus_lens_webhook import decision
+from primus_lens_webhook.decision import Skip
+from primus_lens_webhook.document import Object, annotations_of, mapping, mount_point, objects, text
+
+CONTAINERS = contract.ANNOTATION_PREFIX + "containers"
+MAIN_CONTAINER = ("kubectl.kubernetes.io/default-container", "primus-safe.main.container")
+MIRROR = "kubernetes.io/config.mirror"
+ARCHITECTURES = ("amd64", "arm64")  # those that the image is built for
+
+
+def who_asks(pod: Object) -> str:
+    """POD_LABEL or NAMESPACE_LABEL. Raises Skip.
+
+    A pod that says nothing has come by the webhook for namespaces that ask, or was given to
+    `primus-lens inject` by somebody who asks.
+    """
+    if MIRROR in annotations_of(pod):
+        raise Skip(decision.MIRROR)
+    label = mapping(mapping(pod, "metadata"), "labels").get(contract.LABEL)
+    if label is None:
+        return decision.NAMESPACE_LABEL
+    if label == "disabled":
+        raise Skip(decision.OPTED_OUT)
+    if label != "enabled":
+        raise Skip(decision.BAD_LABEL, f"label {contract.LABEL} is neither enabled nor disabled")
+    return decision.POD_LABEL
+
+
+def check_platform(spec: Object) -> None:
+    """Raises Skip for a pod that will not run on Linux, or not on a known architecture."""
+    selector = mapping(spec, "nodeSelector")
+    names = (text(mapping(spec, "os"), "name"), text(selector, "kubernetes.io/os"))
+    if any(name not in ("", "linux") for name in names):
+        raise Skip(decision.OS, "the hook is for Linux")
+    if text(selector, "kubernetes.io/arch") not in ("", *ARCHITECTURES):
+        raise Skip(decision.ARCH, "the image is built for " + " and ".join(ARCHITECTURES))
+
+
+def targets(pod: Object, spec: Object) -> list[int]:
+    """Indexes of the containers that the hook goes into. Raises Skip.
+
+    Those of the annotation; else those that have our records mounted, since another webhook
+    may have put a container of its own before them since; else the main one.
+    """
+    containers = objects(spec, "containers")
+    names = [text(each, "name") for each in containers]
+    asked = annotations_of(pod).get(CONTAINERS)
+    if isinstance(asked, str):
+        wanted = [name.strip() for name in asked.split(",")]
+        unknown = ", ".join(name for name in wanted if name not in names)
+        if unknown:
+            raise Skip(decision.NO_CONTAINER, f"annotation {CONTAINERS}: no container {unknown}")
+        return [index for index, name in enumerate(names) if name in wanted]
+    records = (contract.RECORDS_VOLUME, contract.RECORDS_MOUNT)
+    mounted = [index for index, each in enumerate(containers) if has_mount(each, *records)]
+    if not containers:
+        raise Skip(decision.NO_CONTAINER, "the pod has no container")
+    return mounted or [_main(pod, names)]
+
+
+def has_mount(container: Object, name: str, path: str) -> bool:
+    """Whether that volume lies there."""
+    return any(
+        mount.get("name") == name and mount_point(mount) == path
+        for mount in objects(container, "volumeMounts")
+    )
+
+
+def _main(pod: Object, names: list[str]) -> int:
+    for annotation in MAIN_CONTAINER:
+        name = annotations_of(pod).get(annotation)
+        if name in names:
+            return names.index(name)
+    return 0

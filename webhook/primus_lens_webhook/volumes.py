@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two volumes of an injected pod, and how containers see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from primus_lens_hook import contract
+
+from primus_lens_webhook.injection import CLAIM, EMPTY_DIR, HOOK_SIZE, HOST_PATH, Injection
+
+# A shared volume is laid out {namespace}/{pod}/{uid}/, which the exporter reads identity from.
+IDENTITY = {
+    "PRIMUS_LENS_POD_NAMESPACE": "metadata.namespace",
+    "PRIMUS_LENS_POD_NAME": "metadata.name",
+    "PRIMUS_LENS_POD_UID": "metadata.uid",
+}
+
+
+def hook_volume() -> dict[str, Any]:
+    """Never in memory: that would count against the limits of containers."""
+    return {"name": contract.HOOK_VOLUME, "emptyDir": {"sizeLimit": HOOK_SIZE}}
+
+
+def records_volume(injection: Injection) -> dict[str, Any]:
+    """As the mode says."""
+    sources: dict[str, dict[str, Any]] = {
+        EMPTY_DIR: {"sizeLimit": injection.inject_records_size},
+        CLAIM: {"claimName": injection.inject_claim_name},
+        HOST_PATH: {"path": injection.inject_host_path, "type": "DirectoryOrCreate"},
+    }
+    mode = injection.inject_volume_mode
+    return {"name": contract.RECORDS_VOLUME, mode: sources[mode]}
+
+
+def hook_mount() -> dict[str, Any]:
+    """Read-only: no container can change what another one runs."""
+    return {"name": contract.HOOK_VOLUME, "mountPath": contract.HOOK_MOUNT, "readOnly": True}
+
+
+def records_mount(injection: Injection) -> dict[str, Any]:
+    """Of a shared volume a container sees the directory of its own pod alone."""
+    mount = {"name": contract.RECORDS_VOLUME, "mountPath": contract.RECORDS_MOUNT}
+    if injection.inject_volume_mode != EMPTY_DIR:
+        mount["subPathExpr"] = "/".join(f"$({name})" for name in IDENTITY)
+    return mount
+
+
+def identity_env(injection: Injection) -> list[dict[str, Any]]:
+    """The variables that `subPathExpr` names; none for an emptyDir."""
+    if injection.inject_volume_mode == EMPTY_DIR:
+        return []
+    return [
+        {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+        for name, path in IDENTITY.items()
+    ]
+
+
+def local_volumes(injection: Injection, names: list[str]) -> list[str]:
+    """Those of our volumes that keep the cluster autoscaler from removing a node."""
+    if injection.inject_volume_mode == CLAIM:
+        return [name for name in names if name != contract.RECORDS_VOLUME]
+    return names

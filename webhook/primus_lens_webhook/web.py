@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The webhook's HTTP routes: one for the API server, and on another port those for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from primus_lens_webhook import review
+from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.telemetry import Telemetry
+
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+JSON = "application/json"
+
+
+def admission(injection: Injection, telemetry: Telemetry, max_body_bytes: int) -> web.Application:
+    """`POST /mutate`. Answers with 200 whatever the body is, so that every pod is created."""
+
+    async def mutate(request: web.Request) -> web.Response:
+        began = time.perf_counter()
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            answer = review.unread(f"the question is longer than {max_body_bytes} bytes")
+        except Exception as error:  # noqa: BLE001 - cut off, or garbled on its way
+            answer = review.unread(f"the question cannot be read: {error}")
+        else:
+            began = time.perf_counter()
+            if request.content_type == JSON:
+                answer = review.answer(body, injection)
+            else:
+                answer = review.unread(f"the question is not {JSON}")
+        telemetry.count(answer, time.perf_counter() - began)
+        return web.Response(body=answer.body, content_type=JSON)
+
+    app = web.Application(client_max_size=max_body_bytes)
+    app.add_routes([web.post("/mutate", mutate)])
+    return app
+
+
+def metrics(telemetry: Telemetry, is_ready: Callable[[], bool]) -> web.Application:
+    """`/metrics`, and health and readiness under both usual names."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(body=telemetry.render(), headers={"Content-Type": TEXT_FORMAT})
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="Healthy.\n")
+
+    async def ready(_: web.Request) -> web.Response:
+        if is_ready():
+            return web.Response(text="Ready.\n")
+        return web.Response(text="API servers cannot verify the certificate yet.\n", status=503)
+
+    routes = {
+        "/metrics": page,
+        "/-/healthy": healthy,
+        "/healthz": healthy,
+        "/-/ready": ready,
+        "/readyz": ready,
+    }
+    app = web.Application()
+    app.add_routes([web.get(path, handler) for path, handler in routes.items()])
+    return app
