@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e compat docs lint format bench soak clean
+.PHONY: help demo test e2e compat docs manifests lint format bench soak clean
 
 help: ## list these commands
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -15,10 +15,10 @@ demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
 
 test: $(STAMP) ## run every test that needs no cluster
-	$(BIN)/pytest --numprocesses 2 --ignore tests/cluster
+	$(BIN)/pytest --numprocesses 2 --ignore tests/cluster --ignore tests/chart/test_releases.py
 
 e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/cluster_world.py)
-	$(BIN)/pytest --verbose tests/cluster
+	$(BIN)/pytest --verbose tests/chart/test_releases.py tests/cluster
 
 compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (500 MB, once)
 	@cd tests && ../$(BIN)/python compat.py
@@ -26,6 +26,9 @@ compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (
 docs: $(STAMP) ## draw the pictures of the documentation again
 	@$(BIN)/python -m pip install --quiet --group docs
 	@cd tests && ../$(BIN)/python draw_step_fix.py
+
+manifests: $(STAMP) ## render manifests/ and the chart's table of values
+	@cd tests && ../$(BIN)/python -m chart.manifests
 
 lint: $(STAMP) ## check style, types and the arrows between packages
 	$(BIN)/ruff check .
@@ -51,5 +54,5 @@ $(STAMP): pyproject.toml hook/primus_lens_hook.pth hook/primus_lens_hook.start
 		{ rm -rf .venv; echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up .venv (a minute or two, once)"
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	@$(BIN)/python -m pip install --quiet --editable '.[demo,webhook]' --group dev
 	@touch $@
