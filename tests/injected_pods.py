@@ -7,6 +7,15 @@ from typing import Any, NamedTuple
 LABEL = {"primus-lens.io/wandb": "enabled"}
 TRAIN = ["python3", "/train.py"]
 RECORDS = 10
+# More than the volume holds, as fast as it goes.
+FLOOD = """
+import wandb
+run = wandb.init(mode="disabled")
+row = {f"metric/{key}": key / 7 for key in range(200)}
+for step in range(70_000):
+    run.log(row)
+print("trained")
+"""
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -34,11 +43,12 @@ class Case(NamedTuple):
     of_pod: dict = {}
     annotations: dict = {}
     labels: dict = LABEL
+    first: tuple = ()
     others: tuple = ()
     exit_code: int = 0
     prints: tuple = ("trained",)
     decision: Any = "injected"
-    records: int = RECORDS
+    records: Any = RECORDS  # None: as many as the exporter has seen
     qos: str = "BestEffort"
     container: str = "train"
 
@@ -54,11 +64,10 @@ def pod(case):
     }
     if case.command is not None:
         container["command"] = list(case.command)
-    others = [
-        {"image": image("wandb"), "imagePullPolicy": "IfNotPresent", **each} for each in case.others
-    ]
+    common = {"image": image("wandb"), "imagePullPolicy": "IfNotPresent"}
+    containers = [{**common, **each} for each in (*case.first, container, *case.others)]
     metadata = {"name": case.name, "labels": case.labels, "annotations": case.annotations}
-    spec = {"restartPolicy": "Never", "containers": [container, *others], **case.of_pod}
+    spec = {"restartPolicy": "Never", "containers": containers, **case.of_pod}
     spec.setdefault("terminationGracePeriodSeconds", 0)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
@@ -140,11 +149,9 @@ PODS = [
     ),
     Case(
         "the-second-container",
-        ["python3", "-c", "import wandb, time; time.sleep(3); print('done')"],
         annotations={"primus-lens.io/containers": "second"},
-        others=({"name": "second", "command": TRAIN},),
-        prints=("done",),
-        records=0,
+        container="second",
+        first=({"name": "first", "command": ["python3", "-c", "import wandb"]},),
     ),
     Case("own-init-container", of_pod={"initContainers": [OWN_INIT]}),
     # Quality of service.
@@ -166,14 +173,14 @@ PODS = [
         "asked-and-off",
         annotations={"primus-lens.io/python-env": "off"},
         records=0,
-        decision="skipped",
     ),
+    Case("logs-without-pause", ["python3", "-c", FLOOD], records=None),
     Case("no-wandb", ["python3", "-c", "print('trained')"], records=0),
     Case("no-python", ["/bin/sh", "-c", "echo trained"], records=0),
     Case("no-shell", None, "no-shell", exit_code=125, prints=("usage",), records=0),
     Case(
         "name-conflict",
-        of_pod={"volumes": [{"name": "primus-lens-hook", "emptyDir": {}}]},
+        of_pod={"volumes": [{"name": "primus-lens-hook", "configMap": {"name": "env"}}]},
         decision="skipped",
         records=0,
     ),

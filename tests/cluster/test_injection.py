@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -105,17 +106,36 @@ def test_a_pod_ends_as_without_us_and_is_exported(training, page, case):
     logs = kubectl("-n", training, "logs", case.name, "-c", container)
     assert state["state"]["terminated"]["exitCode"] == case.exit_code, logs
     assert all(line in logs for line in case.prints), logs
-    status = json.loads(found["metadata"]["annotations"].get("primus-lens.io/status", "{}"))
+    status = json.loads(found["metadata"].get("annotations", {}).get("primus-lens.io/status", "{}"))
     assert status.get("decision") == case.decision, status
     assert found["status"]["qosClass"] == case.qos
-    series = f'primus_lens_wandb_records_total{{namespace="{training}",pod="{case.name}",'
+    of_pod = f'namespace="{training}",pod="{case.name}",container="{container}",'
+    series = f"primus_lens_wandb_records_total{{{of_pod}"
     if case.records:
         until(lambda: series in page(), 30)
         (line,) = [each for each in page().splitlines() if each.startswith(series)]
-        assert f'container="{container}"' in line
         assert float(line.rpartition(" ")[2]) == case.records
-    else:
+    elif case.records == 0:
         assert series not in page()
+
+
+TWO_RANKS = """
+for rank in 0 1; do LOCAL_RANK=$rank python3 /train.py & done; wait
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_job_of_two_pods_with_two_ranks_each(training, page):
+    template = pod(PODS[0]._replace(command=["/bin/sh", "-c", TWO_RANKS]))
+    del template["metadata"]["name"]
+    spec = {"parallelism": 2, "completions": 2, "template": template}
+    document = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": spec}
+    kubectl("-n", training, "create", "-f", "-", input=json.dumps(document))
+    ranks = rf'{{namespace="{training}",pod="(job-\w+)",.*local_rank="(\d)",.*}} 10.0$'
+    pattern = "^primus_lens_wandb_records_total" + ranks
+    until(lambda: len(set(re.findall(pattern, page(), re.MULTILINE))) == 4, 120)
+    info = r'^primus_lens_wandb_run_info{.*pod="job-.*workload="job",workload_kind="Job".*$'
+    until(lambda: len(re.findall(info, page(), re.MULTILINE)) == 4, 60)
 
 
 def test_the_webhook_has_counted(training, system):
@@ -124,8 +144,47 @@ def test_the_webhook_has_counted(training, system):
     assert "primus_lens_webhook_admissions_total" in text
 
 
+def injected(namespace):
+    """Whether a new pod would be, by a dry run; it is created in any case, and soon."""
+    started = time.monotonic()
+    arguments = "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"
+    made = json.loads(kubectl(*arguments, input=json.dumps(pod(PODS[0]._replace(name="dry")))))
+    assert time.monotonic() - started < 8
+    return "primus-lens.io/status" in made["metadata"].get("annotations", {})
+
+
+@pytest.mark.timeout(200)
+def test_pods_are_created_while_all_replicas_restart(training, system):
+    deployment = f"deployment/{RELEASE}-primus-lens-wandb-webhook"
+    kubectl("-n", system, "rollout", "restart", deployment)
+    for _ in range(20):
+        injected(training)
+        time.sleep(0.5)
+    kubectl("-n", system, "rollout", "status", deployment, "--timeout=120s")
+    until(lambda: injected(training), 30)
+
+
+@pytest.mark.timeout(200)
+def test_a_new_authority_is_trusted(training, system):
+    secret = f"{RELEASE}-primus-lens-wandb-webhook-ca"
+    before = kubectl("-n", system, "get", "secret", secret, "-o", "jsonpath={.data}")
+    kubectl("-n", system, "delete", "secret", secret)
+    arguments = (
+        "-n",
+        system,
+        "get",
+        "secret",
+        secret,
+        "--ignore-not-found",
+        "-o",
+        "jsonpath={.data}",
+    )
+    until(lambda: kubectl(*arguments) not in ("", before), 120)
+    until(lambda: injected(training), 60)
+
+
 @pytest.mark.timeout(300)
-def test_without_a_webhook_pods_are_created_all_the_same(training, system):
+def test_without_a_webhook_pods_are_created_all_the_same(training, system, page):
     deployment = f"deployment/{RELEASE}-primus-lens-wandb-webhook"
     kubectl("-n", system, "scale", deployment, "--replicas=0")
     until(lambda: "webhook" not in kubectl("-n", system, "get", "pods", "-o", "name"), 60)
@@ -138,3 +197,4 @@ def test_without_a_webhook_pods_are_created_all_the_same(training, system):
     found = pods(training)["no-webhook"]
     assert found["status"]["phase"] == "Succeeded"
     assert "primus-lens.io/status" not in found["metadata"].get("annotations", {})
+    until(lambda: 'primus_lens_exporter_pods{state="expected_not_injected"} 1.0' in page(), 30)

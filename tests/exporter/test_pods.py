@@ -34,7 +34,33 @@ def test_what_is_kept_of_a_pod():
         workload="llm",
         workload_kind="PyTorchJob",
         labels=(("label_team", "a"),),
+        injection="",
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "status", "injection"),
+    [
+        (None, None, ""),
+        ("disabled", None, ""),
+        ("enabled", None, "expected_not_injected"),
+        ("enabled", '{"decision":"injected"}', "injected"),
+        (None, '{"decision":"injected"}', "injected"),
+        ("enabled", '{"decision":"skipped"}', "skipped"),
+        ("enabled", '{"decision":"nonsense"}', ""),
+        ("enabled", "[", ""),
+    ],
+)
+def test_what_the_webhook_made_of_it(label, status, injection):
+    annotations = {} if status is None else {STATUS: status}
+    labels = {} if label is None else {"primus-lens.io/wandb": label}
+    document = pod("p", labels=labels, annotations=annotations)
+    assert decoded(document).injection == injection
+    cache = PodCache()
+    cache.put(decoded(document))
+    assert cache.injections() == {injection: 1}
+    cache.remove("uid-of-p")
+    assert cache.injections() == {}
 
 
 @pytest.mark.parametrize(

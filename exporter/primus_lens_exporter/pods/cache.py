@@ -8,6 +8,7 @@ end later still. A UID is never used twice, so an entry can be late but never an
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 from primus_lens_exporter.pods.pod import Pod
@@ -34,6 +35,11 @@ class PodCache:
     def uids(self) -> list[str]:
         """The UIDs of all that are known."""
         return list(self._pods)
+
+    def injections(self) -> Counter[str]:
+        """How many of those that are there have which `injection`."""
+        there = [pod for uid, pod in self._pods.copy().items() if uid not in self._gone]
+        return Counter(pod.injection for pod in there)
 
     def __len__(self) -> int:
         """How many are known, those that are gone among them."""

@@ -17,6 +17,7 @@ from primus_lens_exporter.pods.labels import series_labels
 from primus_lens_exporter.pods.workload import Owner, workload
 
 STATUS = contract.STATUS_ANNOTATION
+INJECTED, SKIPPED, MISSED = STATES = ("injected", "skipped", "expected_not_injected")
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -41,6 +42,9 @@ class Pod(NamedTuple):
 
     labels: tuple[tuple[str, str], ...]
     """Those that are allowed, under their names in a series."""
+
+    injection: str
+    """INJECTED or SKIPPED, as the webhook said; MISSED if it asked and nobody answered."""
 
 
 class NoPod(Exception):
@@ -81,6 +85,7 @@ class _Document(msgspec.Struct, gc=False):
 
 class _Status(msgspec.Struct, gc=False):
     containers: list[str] = []
+    decision: str = ""
 
 
 _document = msgspec.json.Decoder(_Document)
@@ -112,7 +117,16 @@ def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
         workload=belongs.name,
         workload_kind=belongs.kind,
         labels=series_labels(labels, allowed),
+        injection=_injection(labels, metadata.annotations or {}),
     )
+
+
+def _injection(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    """Whether a namespace asked cannot be known here: pods alone are read."""
+    if (status := annotations.get(STATUS)) is not None:
+        decision = _told(status).decision
+        return decision if decision in (INJECTED, SKIPPED) else ""
+    return MISSED if labels.get(contract.LABEL) == "enabled" else ""
 
 
 def _controller(owners: list[_Owner] | None) -> Owner | None:
@@ -127,12 +141,13 @@ def _training(containers: list[str], annotations: Mapping[str, str]) -> str:
 
     Users can write both annotations: only what names one of the pod's containers counts.
     """
-    named = [*_injected(annotations.get(STATUS, "{}")), annotations.get(DEFAULT_CONTAINER)]
+    named = [*_told(annotations.get(STATUS, "{}")).containers, annotations.get(DEFAULT_CONTAINER)]
     return next((name for name in (*named, *containers) if name in containers), "")
 
 
-def _injected(status: str) -> list[str]:
+def _told(status: str) -> _Status:
+    """What the webhook wrote; nothing where it makes no sense."""
     try:
-        return _status.decode(status).containers
+        return _status.decode(status)
     except (ValueError, RecursionError):
-        return []
+        return _Status()

@@ -8,6 +8,7 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.pod import STATES
 
 PREFIX = "primus_lens_exporter_kubernetes_"
 
@@ -68,6 +69,16 @@ class KubernetesTelemetry:
         self._heard = time.monotonic()
         age.set_function(lambda: time.monotonic() - self._heard)
         pods.set_function(lambda: len(cache))
+        injections = Gauge(
+            "primus_lens_exporter_pods",
+            "Pods that are there, by what the webhook made of them.",
+            ("state",),
+            registry=registry,
+        )
+        for state in STATES:
+            injections.labels(state).set_function(
+                lambda state=state: cache.injections()[state]  # type: ignore[misc]
+            )
         for verb in VERBS:  # one that appears with its first error hides that error
             for result in RESULTS:
                 self.requests.labels(verb, result)
