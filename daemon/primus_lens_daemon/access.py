@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from primus_lens_daemon.certificates import alternative_names
 from primus_lens_daemon.flags import flag, positive
+from primus_lens_daemon.logs import LogSettings
 from primus_lens_daemon.passwords import Busy
 from primus_lens_daemon.web_config import WebConfigFile
 
@@ -38,7 +39,7 @@ REASONS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WebSettings:
+class WebSettings(LogSettings):
     """What the settings of each daemon begin with."""
 
     web_config_file: Path | None = flag(

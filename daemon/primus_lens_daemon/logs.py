@@ -8,17 +8,52 @@ escape them, so that no value can end its line or forge another key.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
+from collections.abc import Callable
 
 from logfmter import Logfmter
 from pythonjsonlogger.json import JsonFormatter
+
+from primus_lens_daemon.flags import flag
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
 
 # Prometheus and its exporters name these three keys so.
 NAMES = {"time": "asctime", "level": "levelname", "logger": "name"}
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """For `parse` of a flag: one of these words; ValueError for another one."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(words)}, not {text!r}")
+        return text
+
+    return parse
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How much each daemon tells, and in which form."""
+
+    log_level: str = flag(
+        "--log.level",
+        "one of " + ", ".join(LEVELS),
+        one_of(*LEVELS),
+        default="info",
+        metavar="LEVEL",
+    )
+    log_format: str = flag(
+        "--log.format",
+        "one of " + ", ".join(FORMATS),
+        one_of(*FORMATS),
+        default="logfmt",
+        metavar="FORMAT",
+    )
 
 
 def configure(level: str, format: str) -> None:

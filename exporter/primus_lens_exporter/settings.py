@@ -10,7 +10,6 @@ from pathlib import Path
 from primus_lens_daemon.access import WebSettings
 from primus_lens_daemon.flags import boolean, flag, positive
 from primus_lens_daemon.listen import Address, address
-from primus_lens_daemon.logs import FORMATS, LEVELS
 from primus_lens_hook import contract
 from yarl import URL
 
@@ -39,20 +38,6 @@ def positive_seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(f"expected seconds above zero, not {text!r}")
     return seconds
-
-
-def log_level(text: str) -> str:
-    """One of `logs.LEVELS`; ValueError otherwise."""
-    if text not in LEVELS:
-        raise ValueError(f"expected one of {', '.join(LEVELS)}, not {text!r}")
-    return text
-
-
-def log_format(text: str) -> str:
-    """One of `logs.FORMATS`; ValueError otherwise."""
-    if text not in FORMATS:
-        raise ValueError(f"expected one of {', '.join(FORMATS)}, not {text!r}")
-    return text
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -234,20 +219,6 @@ class Settings(WebSettings):
         positive,
         default=1 << 30,
         metavar="BYTES",
-    )
-    log_level: str = flag(
-        "--log.level",
-        "one of " + ", ".join(LEVELS),
-        log_level,
-        default="info",
-        metavar="LEVEL",
-    )
-    log_format: str = flag(
-        "--log.format",
-        "one of " + ", ".join(FORMATS),
-        log_format,
-        default="logfmt",
-        metavar="FORMAT",
     )
 
     def __post_init__(self) -> None:

@@ -11,12 +11,12 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 
 from primus_lens_exporter.lag import Lag
+from primus_lens_exporter.process import ProcessSeries
 from primus_lens_exporter.reading.decode import RESULTS
 
 PREFIX = "primus_lens_exporter_"
@@ -45,7 +45,7 @@ class Telemetry:
         def gauge(name: str, help: str, *labels: str) -> Gauge:
             return Gauge(PREFIX + name, help, labels, registry=registry)
 
-        ProcessCollector(registry=registry)
+        registry.register(ProcessSeries())
         self.lines = counter("lines_total", "Lines read, by result.", "result")
         self.bytes = counter("read_bytes_total", "Bytes read.")
         self.file_events = counter("file_events_total", "What happened to files.", "event")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
+import os
 import shutil
 import subprocess
 import urllib.request
@@ -85,3 +86,11 @@ def test_head_has_no_body(filled):
     request = urllib.request.Request(filled.url + "/metrics", method="HEAD")
     with urllib.request.urlopen(request) as response:
         assert (response.read(), int(response.headers["Content-Length"]) > 1000) == (b"", True)
+
+
+def test_the_process_is_described(filled):
+    open_now = len(os.listdir(f"/proc/{filled.process.pid}/fd"))
+    assert abs(filled.value("process_open_fds") - open_now) <= 3  # a connection or two
+    assert filled.value("process_resident_memory_bytes") == pytest.approx(filled.rss, rel=0.05)
+    assert filled.value("process_max_fds") >= 1024
+    assert 0 < filled.value("process_cpu_seconds_total") < 60

@@ -9,26 +9,11 @@ from pathlib import Path
 from primus_lens_daemon.access import WebSettings
 from primus_lens_daemon.flags import flag, positive
 from primus_lens_daemon.listen import Address, address
-from primus_lens_daemon.logs import FORMATS, LEVELS
 
 from primus_lens_webhook.injection import Injection
 
 ENV_PREFIX = "PRIMUS_LENS_WEBHOOK_"
 DAY = 24 * 3600
-
-
-def log_level(text: str) -> str:
-    """One of `logs.LEVELS`; ValueError otherwise."""
-    if text not in LEVELS:
-        raise ValueError(f"expected one of {', '.join(LEVELS)}, not {text!r}")
-    return text
-
-
-def log_format(text: str) -> str:
-    """One of `logs.FORMATS`; ValueError otherwise."""
-    if text not in FORMATS:
-        raise ValueError(f"expected one of {', '.join(FORMATS)}, not {text!r}")
-    return text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,20 +101,6 @@ class Settings(WebSettings, Injection):
         positive,
         default=3 * 365 * DAY,
         metavar="SECONDS",
-    )
-    log_level: str = flag(
-        "--log.level",
-        "one of " + ", ".join(LEVELS),
-        log_level,
-        default="info",
-        metavar="LEVEL",
-    )
-    log_format: str = flag(
-        "--log.format",
-        "one of " + ", ".join(FORMATS),
-        log_format,
-        default="logfmt",
-        metavar="FORMAT",
     )
 
     def __post_init__(self) -> None:
