@@ -126,8 +126,8 @@ for rank in 0 1; do LOCAL_RANK=$rank python3 /train.py & done; wait
 
 @pytest.mark.timeout(300)
 def test_a_job_of_two_pods_with_two_ranks_each(training, page):
-    template = pod(PODS[0]._replace(command=["/bin/sh", "-c", TWO_RANKS]))
-    del template["metadata"]["name"]
+    made = pod(PODS[0]._replace(command=["/bin/sh", "-c", TWO_RANKS]))
+    template = {"metadata": {"labels": made["metadata"]["labels"]}, "spec": made["spec"]}
     spec = {"parallelism": 2, "completions": 2, "template": template}
     document = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": spec}
     kubectl("-n", training, "create", "-f", "-", input=json.dumps(document))
