@@ -125,19 +125,37 @@ def test_linked_directories_are_not_entered(exporter, tmp_path, rank):
     assert "secret" not in exporter.series()
 
 
+def without_rights(root):
+    """An exporter to which permissions mean something, also as root."""
+    capabilities = "-dac_override,-dac_read_search"
+    wrapper = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
+    return Exporter(root, wrapper=wrapper if os.geteuid() == 0 else [])
+
+
 @pytest.mark.parametrize("what", [".", "..", "wandb_metrics.jsonl"])
 def test_no_permission(tmp_path, rank, current, what):
     append(current, record(loss=1))
     path = (rank / what).resolve()
     path.chmod(0)
-    capabilities = "-dac_override,-dac_read_search"  # root reads everything otherwise
-    wrapper = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
-    if os.geteuid():
-        wrapper = []
-    with Exporter(tmp_path / "records", wrapper=wrapper) as exporter:
+    with without_rights(tmp_path / "records") as exporter:
         exporter.refused("permission", 1)
         path.chmod(0o755)
         exporter.wait(LOSS, 1)
+
+
+def test_a_directory_that_cannot_be_listed_for_a_while_is_not_read_twice(tmp_path, rank, current):
+    append(current, record(loss=1) * 10)
+    with without_rights(tmp_path / "records") as exporter:
+        exporter.wait(RECORDS, 10)
+        (tmp_path / "records").chmod(0)
+        (rank.parent / "rank_5").mkdir()  # something has changed: it looks
+        refused = 'primus_lens_exporter_refused_files_total{reason="permission"}'
+        until(lambda: exporter.value(refused) > 0)
+        (tmp_path / "records").chmod(0o755)
+        append(current, record(loss=2))
+        exporter.wait(LOSS, 2)
+        time.sleep(1.5)
+        exporter.wait(RECORDS, 11)
 
 
 def test_deleted_while_read(exporter, rank, current):

@@ -84,7 +84,7 @@ class Follower:
         awake = [rank for rank in self._ranks() if rank.wake_at <= now]
         for rank in sorted(awake, key=attrgetter("scanned_at")):
             if rank.scan_due(now):
-                with self._fence(rank):
+                with self._fence(rank.path):
                     rank.scan(now)
                 yield
         yield from self._read([rank for rank in awake if rank.due(now)], now)
@@ -106,8 +106,9 @@ class Follower:
                 self._leave(rank, now)
         for volume in found:
             if volume.due(now) or volume not in self._volumes:
-                volume.look(now)
-                self._take_over(volume, now)
+                with self._fence(f"{volume.root.path}/{volume.name}"):
+                    volume.look(now)
+                    self._take_over(volume, now)
                 yield
 
     def _take_over(self, volume: Volume, now: float) -> None:
@@ -131,17 +132,17 @@ class Follower:
         for tenant, ranks in Counter(rank.tenant for rank in due).items():
             tenant.begin_tick(ranks)
         for rank in due:
-            with self._fence(rank):
+            with self._fence(rank.path):
                 yield from rank.read(now)
 
     @contextlib.contextmanager
-    def _fence(self, rank: RankFiles) -> Iterator[None]:
-        """A fault of ours must not cost the other ranks their metrics."""
+    def _fence(self, path: str) -> Iterator[None]:
+        """A fault of ours must not cost the others their metrics."""
         try:
             yield
         except Exception:
             self._telemetry.faults.inc()
-            log.exception("fault", extra={"path": rank.path})
+            log.exception("fault", extra={"path": path})
 
     def _leave(self, rank: RankFiles, now: float) -> None:
         rank.gone()

@@ -8,6 +8,7 @@ a look may take are bounded.
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})"))
 RANK = re.compile(contract.RANK_DIRECTORY.format(r"([0-9]{1,9})"))
 CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 label
 TOP = "."
+
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 
 POLLED_SECONDS = 1.0  # between looks where nobody tells of changes
 WATCHED_SECONDS = 30.0  # between looks where somebody does
@@ -154,7 +157,11 @@ class Subdirectories:
         self._cost = 1
 
     def look(self, limit: int) -> int:
-        """List the directory if it has changed; one that cannot be listed has nothing.
+        """List the directory if it has changed.
+
+        One that is gone, or something else by now, has nothing; of one that cannot be listed
+        for a while (no right, no descriptor) everything stays: to take it for gone, and later
+        for new, would count its records twice.
 
         Returns what it took: the number of its entries, and one for itself.
         """
@@ -162,7 +169,8 @@ class Subdirectories:
             entries = self.listing.changed(limit)
         except OSError as error:
             self._refusals.note(TOP, error)
-            self._names = []
+            if error.errno in GONE:
+                self._names = []
             return 1
         self._refusals.lift(TOP)
         if entries is not None:
