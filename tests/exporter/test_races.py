@@ -2,7 +2,9 @@
 """What happens between a look at the names, opening a file and reading it."""
 
 import os
+import time
 
+import pytest
 from primus_lens_exporter.reading.beneath import Beneath
 from reading import Reader, Recorder
 from serving import record
@@ -65,4 +67,24 @@ def test_the_last_line_of_a_deleted_file_needs_no_newline(tmp_path):
     (directory / "wandb_metrics.jsonl").unlink()
     reader.look_and_read()
     assert recorder.numbers == [1]
+    reader.close()
+
+
+class Starved(Beneath):
+    """Somewhere in a look others got the processor, or the network did not answer."""
+
+    def open(self, name, flags):
+        time.sleep(0.1)
+        return super().open(name, flags)
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_tenant_is_put_off_for_a_slow_network_and_not_for_a_busy_node(tmp_path, local):
+    directory = tmp_path / "node_0" / "rank_0"
+    directory.mkdir(parents=True)
+    reader = Reader(tmp_path, Recorder(), hold=local, kind=Starved)
+    reader.look()
+    (directory / "wandb_metrics.jsonl").write_bytes(record(step=1))
+    reader.watcher.poll()
+    assert reader.rank.scan_due(reader.now + 1.5) == local
     reader.close()

@@ -16,6 +16,8 @@ import functools
 import os
 import platform
 import stat
+import time
+from collections.abc import Callable
 
 SYS_OPENAT2 = 437  # the same on every architecture but alpha
 # linux/openat2.h
@@ -91,6 +93,10 @@ class Beneath:
     def __init__(self, path: str, *, hold: bool) -> None:
         self.path = path
         self.hold = hold
+        # Waiting is what a network volume costs. Elsewhere it only says that the node is
+        # busy, and a tenant must not be put off for it.
+        self.clock: Callable[[], float] = time.thread_time if hold else time.perf_counter
+        """Seconds, to measure what a tenant's directory has cost."""
         self._fd: int | None = None
 
     def open(self, name: str, flags: int) -> int:

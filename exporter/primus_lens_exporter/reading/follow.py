@@ -166,7 +166,7 @@ class Follower:
         telemetry.tick_seconds.set(time.monotonic() - now)
         telemetry.tick_timestamp.set_to_current_time()
         telemetry.ranks.set(sum(map(len, self._volumes.values())))
-        telemetry.files.set(sum(map(len, self._ranks())))
+        telemetry.files.set(sum(rank.files for rank in self._ranks()))
         telemetry.lag.update(
             {volume.tenant.who: _lag(ranks) for volume, ranks in self._volumes.items()}
         )

@@ -70,7 +70,9 @@ class RankFiles(Watched):
         self._behind = False
         self._look_at = self._list_at = 0.0
 
-    def __len__(self) -> int:
+    @property
+    def files(self) -> int:
+        """How many files are followed."""
         return len(self._segments)
 
     @property
@@ -115,7 +117,7 @@ class RankFiles(Watched):
 
     def scan(self, now: float) -> None:
         """Notice new, rotated, rewritten and deleted files, and new runs."""
-        started = time.perf_counter()
+        started = self._root.clock()
         self.scanned_at = now
         self._changed = False
         try:
@@ -126,7 +128,7 @@ class RankFiles(Watched):
         except OSError as error:
             self._segments.refusals.note("", error)
         self._describe(now)
-        seconds = time.perf_counter() - started
+        seconds = self._root.clock() - started
         self._list_at = now + SHARE * seconds
         self.tenant.looked(now, seconds)
 
@@ -147,16 +149,16 @@ class RankFiles(Watched):
         for file in self._segments.unfinished():
             self._segments.check(file)
             while left > 0 and self._consumer.accepts(self) and self.tenant.may_read():
-                started = time.perf_counter()
+                started = self._root.clock()
                 chunk = self._next(file)
                 if chunk is None:
                     self._at_end(file)
-                    self.tenant.spent(0, time.perf_counter() - started)
+                    self.tenant.spent(0, self._root.clock() - started)
                     yield
                     break
                 self._take(labels, chunk, file)
                 left -= len(chunk)
-                self.tenant.spent(len(chunk), time.perf_counter() - started)
+                self.tenant.spent(len(chunk), self._root.clock() - started)
                 self.busy_at = now
                 yield
                 if file.tail.drained and file.state is not State.DELETED:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -91,7 +90,7 @@ class Volume(Watched):
 
     def look(self, now: float) -> None:
         """Find the rank directories that are there now."""
-        started = time.perf_counter()
+        started = self.root.clock()
         self._touched = False
         seen: set[str] = set()
         self._left = (
@@ -102,7 +101,7 @@ class Volume(Watched):
             self._directories.pop(name).listing.close()
         self.ranks = found
         watched = all(each.listing.watched for each in self._directories.values())
-        pause = SHARE * (time.perf_counter() - started)
+        pause = SHARE * (self.root.clock() - started)
         self._next = now + max(pause, WATCHED_SECONDS if watched else POLLED_SECONDS)
         self._next_if_touched = now + pause
 

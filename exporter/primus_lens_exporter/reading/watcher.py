@@ -89,7 +89,7 @@ class Watcher:
             heard[event.wd] += 1
             if event.mask & flags.Q_OVERFLOW:
                 self._touch_all()
-            elif owner := self._owners.get(event.wd):
+            elif (owner := self._owners.get(event.wd)) is not None:
                 owner.touched(event.mask)
             if event.mask & flags.IGNORED:
                 self._lose(event.wd)
