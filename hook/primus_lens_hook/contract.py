@@ -15,6 +15,7 @@ ENV_OUTPUT_PATH = ENV_PREFIX + "OUTPUT_PATH"
 ENV_SAVE_LOCAL = ENV_PREFIX + "SAVE_LOCAL"
 ENV_MARK_ROWS = ENV_PREFIX + "MARK_ROWS"
 ENV_MAX_BYTES = ENV_PREFIX + "MAX_BYTES"
+ENV_ENHANCE_METRICS = ENV_PREFIX + "ENHANCE_METRICS"
 ENV_STEP_FIX = "WANDB_STEP_FIX_ENABLED"
 ENV_DUPLICATES = "WANDB_STEP_FIX_DUPLICATES"
 
@@ -42,7 +43,49 @@ BOOTSTRAP = HOOK_MOUNT + "/primus_lens_hook/bootstrap"  # goes first on PYTHONPA
 EXEC = HOOK_MOUNT + "/bin/exec"
 
 # One record: {"timestamp": …, "step": …, "data": {…}, "run": …}
+# A sample of the system is one too, with `"sample": true` at its end and no step.
 ROW_MARK = "_primus_lens_enabled"
 NOT_A_NUMBER = "NaN"
 POSITIVE_INFINITY = "Infinity"
 NEGATIVE_INFINITY = "-Infinity"
+
+# What a sample's data may hold; all of it is optional. `_percent` is 0 to 100.
+# sys: of what the container may use, which is the node where nothing limits it.
+SAMPLE_PREFIX = "_primus_"
+SAMPLE_OF_POD = (
+    "sys_cpu_percent",
+    "sys_memory_percent",
+    "sys_network_receive_bytes_total",
+    "sys_network_transmit_bytes_total",
+    "node_cpu_percent",
+    "node_memory_used_bytes",
+    "node_memory_total_bytes",
+    "node_disk_read_bytes_total",
+    "node_disk_written_bytes_total",
+    "container_cpu_seconds_total",
+    "container_cpu_limit_cores",
+    "container_memory_used_bytes",
+    "container_memory_limit_bytes",
+)
+SAMPLE_OF_PROCESS = (  # of the tree of processes that the rank is
+    "process_count",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_threads",
+    "process_open_fds",
+    "process_read_bytes_total",
+    "process_written_bytes_total",
+)
+SAMPLE_OF_GPU = (  # as gpu_{index}_{name}; uuid and name are texts
+    "util",  # percent
+    "uuid",
+    "name",
+    "memory_used_bytes",
+    "memory_total_bytes",
+    "power_watts",
+    "temperature_celsius",
+    "sm_clock_hertz",
+    "memory_clock_hertz",
+    "ecc_errors_total",  # uncorrected, since the driver was loaded
+    "xid_errors_total",  # since sampling began
+)
