@@ -17,7 +17,9 @@ from operator import attrgetter
 from primus_lens_hook import contract
 
 from primus_lens_exporter.reading.consumer import Holder, Labels
-from primus_lens_exporter.reading.decode import Record, as_float
+from primus_lens_exporter.reading.decode import Record, as_float, is_sample
+from primus_lens_exporter.series.system import Reading, readings
+from primus_lens_exporter.series.systemseries import of_pod
 
 METRIC = "primus_lens_wandb_metric"
 STEP = "primus_lens_wandb_step"
@@ -26,6 +28,8 @@ LATE_MS = 1000  # by so much may a record be older than its series' newest one
 # One sample from the far future would make a Prometheus refuse all samples of everybody
 # until then. It takes scraped times up to ten minutes ahead; so do we.
 AHEAD_SECONDS = 600.0
+# What all ranks of a pod say is taken from one of them, until it has been silent for so long.
+SILENT_MS = 15_000
 
 # Why a number became no sample; a holder's allowance has reasons of its own.
 LATE, BAD_TIME, FUTURE = "late", "bad_time", "future"
@@ -45,19 +49,24 @@ NEVER = (-1, -1)
 class Series:
     """One series. `id` is what `Sampler` was told to make of its name and labels."""
 
-    __slots__ = ("id", "last", "newest")
+    __slots__ = ("id", "last", "newest", "rank")
 
     def __init__(self, id: bytes, clock: Clock) -> None:
         self.id = id
         self.last, self.newest = clock
+        self.rank: Labels | None = None
+        """Of a sample of the system: from whom it is taken."""
 
 
 Sample = tuple[Series, int, float]
 """Series, milliseconds since the epoch, value."""
 
+Key = str | tuple[str, Labels] | None
+"""As it was logged; None: the step; of the system: name of the family, and labels."""
+
 
 class Run:
-    """The series of one run of one identity."""
+    """The series of one run of one identity, or of the system that has it."""
 
     __slots__ = ("by_id", "holder", "keys", "labels", "used")
 
@@ -66,8 +75,7 @@ class Run:
         self.holder = holder
         self.used = 1
         """Of the holder's allowance."""
-        self.keys: dict[str | None, Series] = {}
-        """By the key as it was logged; None: the step."""
+        self.keys: dict[Key, Series] = {}
         self.by_id: dict[bytes, Series] = {}
 
 
@@ -78,7 +86,8 @@ class Rank:
 
     def __init__(self) -> None:
         self.holders: set[Holder] = set()
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str | None, Run] = {}
+        """By the clean id; None: samples of the system."""
 
 
 def in_order(records: list[Record]) -> list[Record]:
@@ -120,12 +129,17 @@ class Sampler:
             if not 0 <= at <= ahead:  # NaN is neither
                 self.dropped[FUTURE if at > ahead else BAD_TIME] += _count(record)
                 continue
-            run = self._run(labels, record.run, holder)
+            if record.sample and record.step is None:  # see `is_sample`; a call would cost
+                samples += self._system(labels, record, holder, ahead)
+                continue
+            run = self._run(labels, _clean(record.run), holder)
             if isinstance(run, str):
                 self.dropped[run] += _count(record)
                 continue
             for key, value in _values(record):
                 series = run.keys.get(key) or self._new_series(run, key)
+                if series is None:
+                    continue
                 if isinstance(series, str):
                     self.dropped[series] += 1
                 elif (moved := _advance(series, round(at), ahead)) is None:
@@ -133,6 +147,24 @@ class Sampler:
                 else:
                     samples.append((series, moved, value))
         return samples
+
+    def _system(
+        self, labels: Labels, record: Record, holder: Holder, ahead: float
+    ) -> Iterator[Sample]:
+        """The samples of a sample of the system, but for what another rank says already."""
+        at = round(record.timestamp * 1000)
+        runs = self._run(of_pod(labels), None, holder), self._run(labels, None, holder)
+        for reading in readings(record.data, self._label_bytes):
+            run = runs[reading.measure.of_process]
+            series = run if isinstance(run, str) else self._system_series(run, reading)
+            if isinstance(series, str):
+                self.dropped[series] += 1
+            elif series.rank in {None, labels} or at > series.newest + SILENT_MS:
+                series.rank = labels
+                if (moved := _advance(series, at, ahead)) is None:
+                    self.dropped[LATE] += 1
+                else:
+                    yield series, moved, reading.value
 
     def end(self, labels: Labels, run_id: str) -> list[bytes]:
         """The run is over: forget its series; returns their ids."""
@@ -151,32 +183,40 @@ class Sampler:
                     ids += _give_up(run)
         return ids
 
-    def _run(self, labels: Labels, run_id: str, holder: Holder) -> Run | str:
-        """The run, or the reason why it gets none."""
+    def _run(self, labels: Labels, run_id: str | None, holder: Holder) -> Run | str:
+        """The run, or the reason why it gets none. `run_id` is clean; None: the system."""
         rank = self._ranks[labels]
         rank.holders.add(holder)
-        name = _clean(run_id)
-        run = rank.runs.get(name)
+        run = rank.runs.get(run_id)
         if run is None:
-            if _bytes(name) > self._label_bytes:
+            if run_id is not None and _bytes(run_id) > self._label_bytes:
                 return LONG_LABEL
             if reason := holder.allowance.take():
                 return reason
             known = {name for name, _ in labels}
             added = (label for label in self._added if label[0] not in known)
-            identity = (*added, *labels, ("run_id", name))
-            run = rank.runs[name] = Run(_without_empty(identity), holder)
+            identity = (*added, *labels, ("run_id", run_id or ""))
+            run = rank.runs[run_id] = Run(_without_empty(identity), holder)
         return run
 
-    def _new_series(self, run: Run, key: str | None) -> Series | str:
-        """The series of a key that is new, or the reason why it gets none."""
-        name, labels = STEP, run.labels
-        if key is not None:
-            if not self._allowed(key):
-                return KEY_RULES
-            if _bytes(key) > self._label_bytes:
-                return LONG_LABEL
-            name, labels = METRIC, _without_empty((*labels, ("key", _clean(key))))
+    def _new_series(self, run: Run, key: str | None) -> Series | str | None:
+        """The series of a key that is new, or the reason why it gets none. Ours are no keys."""
+        if key is None:
+            return self._add(run, key, STEP, run.labels)
+        if key.startswith(contract.SAMPLE_PREFIX):
+            return None
+        if not self._allowed(key):
+            return KEY_RULES
+        if _bytes(key) > self._label_bytes:
+            return LONG_LABEL
+        return self._add(run, key, METRIC, _without_empty((*run.labels, ("key", _clean(key)))))
+
+    def _system_series(self, run: Run, reading: Reading) -> Series | str:
+        """The series of a value, or the reason why it gets none."""
+        key = reading.measure.metric, reading.labels
+        return run.keys.get(key) or self._add(run, key, key[0], run.labels + reading.labels)
+
+    def _add(self, run: Run, key: Key, name: str, labels: Labels) -> Series | str:
         if reason := run.holder.allowance.take():
             return reason
         run.used += 1
@@ -205,13 +245,18 @@ def _values(record: Record) -> Iterator[tuple[str | None, float]]:
     if record.step is not None:
         yield None, as_float(record.step) or 0.0
     for key, value in record.data.items():
-        number = value if type(value) is float else as_float(value)
-        if number is not None and key != contract.ROW_MARK:
+        if type(value) is float:
+            yield key, value
+        elif key != contract.ROW_MARK and (number := as_float(value)) is not None:
             yield key, number
 
 
 def _count(record: Record) -> int:
-    return sum(1 for _ in _values(record))
+    """How many samples it would have made."""
+    if is_sample(record):
+        return sum(1 for _ in readings(record.data, 0))
+    keys = (key for key, _ in _values(record))
+    return sum(key is None or not key.startswith(contract.SAMPLE_PREFIX) for key in keys)
 
 
 def _give_up(run: Run) -> list[bytes]:

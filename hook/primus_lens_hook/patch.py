@@ -33,7 +33,7 @@ class Hook(NamedTuple):
 
     recorder: Recorder
     step_fix: Optional[StepFix]  # None: switched off
-    columns: Dict[str, Any]  # of ours, on every row that W&B gets
+    columns: Dict[str, Any]  # of ours, on every row that W&B gets; the sampler's change
 
 
 @functools.lru_cache(maxsize=None)
@@ -43,7 +43,7 @@ def the_hook() -> Hook:
     columns = {contract.ROW_MARK: True} if chosen.mark_rows else {}
     limits = Limits(keep_duplicates=chosen.keep_duplicates)
     step_fix = StepFix(limits, columns) if chosen.step_fix else None
-    recorder = Recorder(chosen, step_fix.counts_of) if step_fix else Recorder(chosen)
+    recorder = Recorder(chosen, columns, step_fix.counts_of if step_fix else None)
     # wandb registers its own at init, later: ours runs after it, when exit codes are known.
     atexit.register(recorder.exiting)
     return Hook(recorder, step_fix, columns)

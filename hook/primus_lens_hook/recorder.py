@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook import complaints, contract, identity, outcome
 from primus_lens_hook.counter import as_integer
@@ -22,8 +22,12 @@ from primus_lens_hook.scalars import encode
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.writer import Writer
 
+if TYPE_CHECKING:
+    from primus_lens_hook.system.sampler import Sampler
+
 PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
 TAIL = '"%s":true},"run":%s}\n'
+SAMPLE = '{"timestamp":%r,"step":null,"data":{%s},"run":%s,"sample":true}\n'
 _STRING = {str}
 
 CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters of a run
@@ -35,9 +39,13 @@ class Recorder:
     def __init__(
         self,
         settings: Settings,
-        step_fix_counts: CountsOf = lambda _run: None,  # of a hook without step fix
+        columns: Optional[Dict[str, Any]] = None,  # of the rows that W&B gets
+        step_fix_counts: Optional[CountsOf] = None,
     ) -> None:
-        self._step_fix_counts = step_fix_counts
+        self._columns = {} if columns is None else columns
+        self._step_fix_counts = step_fix_counts or (lambda _run: None)
+        self._enhance_metrics = settings.enhance_metrics
+        self._system: Dict[str, Any] = {}  # what the sampler has told, for the outcome record
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._journal: Optional[Journal] = None
@@ -96,15 +104,26 @@ class Recorder:
         """Write the outcome record of this process. Never raises."""
         if self._output_path is not None:
             who = identity.read(os.environ)
-            outcome.report(rank_directory(self._output_path, who), result, reason)
+            outcome.report(rank_directory(self._output_path, who), result, reason, self._system)
 
     def _open_journal(self, output_path: str) -> Journal:
         with self._opening:  # two threads may log first
             if self._journal is None:
                 who = identity.read(os.environ)
                 writer = Writer(rank_directory(output_path, who), self._max_bytes)
-                self._journal = Journal(writer, who, self._step_fix_counts)
+                journal = Journal(writer, who, self._step_fix_counts)
+                if self._enhance_metrics:
+                    # Not imported for those who did not ask for it.
+                    from primus_lens_hook.system.sampler import Sampler
+
+                    journal.sampler = Sampler(journal.sample, self._columns, self._sampled_by)
+                self._journal = journal
             return self._journal
+
+    def _sampled_by(self, system: Dict[str, Any]) -> None:
+        self._system = system
+        if not self._broken:
+            self.report(outcome.PATCHED)
 
     def _after_fork(self) -> None:
         self._opening = threading.RLock()  # another thread of the parent may have held it
@@ -114,6 +133,8 @@ class Recorder:
 
     def _give_up(self, error: Exception) -> None:
         self._broken = True
+        if self._journal is not None and self._journal.sampler is not None:
+            self._journal.sampler.stop()
         reason = complaints.describe(error)
         complaints.once("fault", "switched off after a fault of its own (%s)" % reason)
         self.report(outcome.FAILED, reason)
@@ -133,14 +154,15 @@ class Journal:
         # The run of the newest call, its id, and how its lines end. Replaced as a whole:
         # threads may log to several runs at once.
         self._newest: Tuple[Any, str, str] = (None, "", "")
+        self.sampler: Optional[Sampler] = None
+        self._few = ""  # members of the newest sample that are on each line
 
     def record(self, run: Any, members: str, step: Any) -> None:
         """Write one line; `members` as `scalars.encode` gives them."""
         newest = self._newest
         if newest[0] is not run:
             run_id = id_of(run)
-            tail = TAIL % (contract.ROW_MARK, json.dumps(run_id))
-            newest = self._newest = (run, run_id, tail)
+            newest = self._newest = (run, run_id, self._tail(run_id))
         if type(step) is not int:
             step = as_integer(step)
         if step is None:
@@ -163,6 +185,27 @@ class Journal:
             if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
                 counts = self._step_fix_counts(run)
                 self._runs.finish(run_id, run, exit_code(run), self.writer.lost, counts)
+            if self.sampler is not None and not self.unfinished:
+                self.sampler.stop()
+                self._few = ""
+
+    def sample(self, values: Mapping[str, Any], few: Mapping[str, Any]) -> None:
+        """Write a line of what the sampler saw, and put a few values on the lines that follow."""
+        with self._lock:
+            if not self.unfinished:
+                return
+            self._few = encode(few) + "," if few else ""
+            run, run_id, _ = self._newest
+            if run is not None:
+                self._newest = (run, run_id, self._tail(run_id))
+            # The processes of one rank would tell different tales; the first speaks for all.
+            if not self.writer.owner:
+                run_id = run_id or list(self.unfinished)[-1]
+                ours = (time.time(), encode(values), json.dumps(run_id))
+                self.writer.write((SAMPLE % ours).encode())
+
+    def _tail(self, run_id: str) -> str:
+        return self._few + TAIL % (contract.ROW_MARK, json.dumps(run_id))
 
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line: only then is it known which files are this process's.
@@ -173,6 +216,8 @@ class Journal:
             if self._runs is None:
                 self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
             self._runs.begin(run_id, run)
+            if self.sampler is not None:
+                self.sampler.start()
 
     def _note_progress(self, now: float) -> None:
         with self._lock:

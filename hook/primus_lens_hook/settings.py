@@ -31,6 +31,9 @@ class Settings(NamedTuple):
     max_bytes: int = 64 * 1024 * 1024
     """Most bytes of JSONL kept per rank; the oldest segment goes first."""
 
+    enhance_metrics: bool = False
+    """Whether the system is sampled while runs go on; where no JSONL is written it is not."""
+
     step_fix: bool = True
     """Whether rows that wandb would drop for their step reach W&B all the same."""
 
@@ -51,6 +54,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         save_local=on and _parse(merged, contract.ENV_SAVE_LOCAL, _boolean, defaults.save_local),
         mark_rows=on and _parse(merged, contract.ENV_MARK_ROWS, _boolean, defaults.mark_rows),
         max_bytes=_parse(merged, contract.ENV_MAX_BYTES, _bytes, defaults.max_bytes),
+        enhance_metrics=_parse(
+            merged, contract.ENV_ENHANCE_METRICS, _boolean, defaults.enhance_metrics
+        ),
         step_fix=_parse(merged, contract.ENV_STEP_FIX, _boolean, defaults.step_fix),
         keep_duplicates=_parse(
             merged, contract.ENV_DUPLICATES, _keep_or_last, defaults.keep_duplicates

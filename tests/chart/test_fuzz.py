@@ -3,8 +3,7 @@
 
 import string
 
-import helm_python
-from chart import charting
+from chart import charting, helm
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -134,6 +133,7 @@ BY_NAME = {
     "namespace": NAMES,
     "namespaceOverride": NAMES,
     "nodeSelector": LABELS,
+    "peakFlopsPerGpu": st.sampled_from([0, 1, 1.3e15, "1.3e15"]),
     "podAnnotations": ANNOTATIONS,
     "podLabels": LABELS,
     "podLabelsInRunInfo": st.lists(TEXTS.filter(bool), max_size=2),
@@ -164,6 +164,7 @@ BY_NAME = {
     "sizeLimit": QUANTITIES,
     "spoolBytes": st.integers(1, 1 << 45),
     "spoolHostPath": st.one_of(st.just(""), PATHS),
+    "systemMetrics": TRUTH,
     "tag": st.one_of(st.just(""), LABEL),
     "terminationGracePeriodSeconds": COUNTS,
     "timeoutSeconds": st.integers(1, 5),
@@ -236,7 +237,7 @@ WRONG = st.one_of(
 def test_whatever_is_given_is_rendered_or_refused_by_name(leaf, value):
     try:
         assert charting.documents(nested({leaf: value}))
-    except helm_python.HelmError as refused:
+    except helm.HelmError as refused:
         error = str(refused)
     else:
         error = leaf

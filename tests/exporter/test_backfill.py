@@ -2,6 +2,7 @@
 """`primus-lens backfill` as a user runs it, with a real promtool and a real Prometheus."""
 
 import asyncio
+import json
 import os
 import random
 import resource
@@ -13,6 +14,8 @@ import time
 
 import pytest
 import training
+from primus_lens_exporter.series.system import MEASURES
+from primus_lens_hook import contract
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from receiver import Prometheus
 from sending import Sending
@@ -120,6 +123,39 @@ def test_backfill_and_remote_write_give_the_same_samples(tmp_path, records, trai
     with Prometheus(tmp_path / "two") as prometheus:
         assert prometheus.samples(ALL, NOW + 4000) == sent
     assert sum(map(len, sent.values())) == trained
+
+
+@pytest.fixture
+def sampled(records):
+    """Two nodes, one with two ranks, that sample all that there is; the second rank for longer."""
+    names = (*contract.SAMPLE_OF_POD, *contract.SAMPLE_OF_PROCESS)
+    data = {contract.SAMPLE_PREFIX + name: 1 for name in names}
+    data |= {f"{contract.SAMPLE_PREFIX}gpu_7_{name}": 1.5 for name in contract.SAMPLE_OF_GPU}
+    data |= {f"{contract.SAMPLE_PREFIX}gpu_7_{text}": 'te"xt' for text in ("uuid", "name")}
+    for number, count in enumerate((100, 120, 100)):
+        directory = records / f"node_{number // 2}" / f"rank_{number % 2}"
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "wandb_metrics.jsonl").open("wb") as file:
+            for at in (NOW + 5 * index + number / 10 for index in range(count)):
+                sample = {"timestamp": at, "step": None, "data": data, "run": "r", "sample": True}
+                file.write(record(1, "r", at, loss=1) + json.dumps(sample).encode() + b"\n")
+
+
+def test_samples_of_the_system_are_in_prometheus_once_a_node(tmp_path, records, sampled):
+    done = run(records, "-o", tmp_path / "out.om")
+    assert "dropped" not in done.stderr
+    text = (tmp_path / "out.om").read_text()
+    assert "# TYPE primus_lens_gpu_ecc_errors counter\n" in text
+    metrics(text)  # a strict reader
+    (tmp_path / "prometheus").mkdir()
+    blocks(tmp_path / "prometheus", tmp_path / "out.om")
+    with Prometheus(tmp_path / "prometheus") as prometheus:
+        counts = prometheus.count('{__name__=~"primus_lens_(system|gpu)_.+"}', NOW + 4000)
+    alone, shared = 100, 100 + 18  # of the longer rank what is newer by fifteen seconds
+    of_node, of_rank = len(MEASURES) - 7, 7
+    assert sorted(counts.values()) == sorted(
+        of_node * [shared, alone] + of_rank * [100, 120, alone]
+    )
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 999, 1700000000129, 1700000000001, 1754321098765])

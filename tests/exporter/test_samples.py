@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.samples import AHEAD_SECONDS, Sampler, in_order
+from primus_lens_hook import contract
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))
+RANKS = [(("node_rank", "0"), ("local_rank", str(rank))) for rank in range(3)]
 NOW = 1.7e9
 
 
@@ -35,8 +37,13 @@ def record(at=NOW, step=None, run="r", **data):
     return Record(at, data, step, run)
 
 
-def take(records, holder=None, sampler=None):
-    samples = (sampler or globals()["sampler"]()).take(RANK, records, holder or Holder())
+def sample(at=NOW, **data):
+    named = {contract.SAMPLE_PREFIX + name: value for name, value in data.items()}
+    return Record(at, named, None, "r", sample=True)
+
+
+def take(records, holder=None, sampler=None, rank=RANK):
+    samples = (sampler or globals()["sampler"]()).take(rank, records, holder or Holder())
     return [(series.id.decode(), at, value) for series, at, value in samples]
 
 
@@ -178,3 +185,50 @@ def test_times_go_on_where_an_earlier_process_stopped():
     times = [at for _, at, _ in take([record(a=1, b=1), record(NOW - 2, a=1)], sampler=made)]
     assert times == [at + 8, at]
     assert made.dropped == {"late": 1}
+
+
+def test_a_sample_of_the_system_has_the_series_of_the_page():
+    data = {"sys_cpu_percent": 50, "process_threads": 7, "gpu_0_util": 85.0, "gpu_0_name": "H100"}
+    samples = take([sample(gpu_0_uuid="U", **data)], sampler=sampler(added=(("cluster", "k"),)))
+    assert {at for _, at, _ in samples} == {round(NOW * 1000)}
+    assert [(name.removeprefix("primus_lens_"), value) for name, _, value in samples] == [
+        ("system_cpu_utilization_ratio cluster=k node_rank=0", 0.5),
+        ("system_process_threads cluster=k node_rank=0 local_rank=1", 7),
+        ("gpu_utilization_ratio cluster=k node_rank=0 gpu=0 uuid=U", 0.85),
+        ("gpu_info cluster=k node_rank=0 gpu=0 uuid=U name=H100", 1.0),
+    ]
+
+
+def test_what_ranks_share_is_taken_from_one_until_it_is_silent():
+    made, holders = sampler(), [Holder() for _ in RANKS]
+
+    def shared(rank, at):
+        found = sample(at, sys_cpu_percent=100 * rank, process_threads=1)
+        samples = take([found], holders[rank], made, RANKS[rank])
+        assert sum("process" in name for name, _, _ in samples) == 1
+        return [value for name, _, value in samples if "cpu" in name]
+
+    assert [shared(0, NOW), shared(1, NOW), shared(1, NOW + 0.1)] == [[0], [], []]
+    assert [shared(0, NOW + 5), shared(2, NOW + 20), shared(2, NOW + 20.1)] == [[0], [], [2]]
+    assert shared(0, NOW + 20.2) == []
+    assert not made.dropped
+    for holder in holders:
+        made.release(holder)
+    assert {holder.allowance.used for holder in holders} == {0}
+
+
+def test_what_rows_carry_of_a_sample_makes_no_samples():
+    made, mark = sampler(), {"_primus_lens_enabled": True}
+    row = {**mark, "_primus_sys_cpu_percent": 1, "_primus_gpu_0_util": 2.0, "a": 1}
+    assert len(take([record(**row)], sampler=made)) == 1
+    assert take([record(-1.0, **row), sample(-1.0, gpu_0_util=1)], sampler=made) == []
+    assert made.dropped == {"bad_time": 1 + 1}
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0, 0), (1, 0), (4, 2), (99, 13)])
+def test_samples_of_the_system_keep_the_allowance(limit, count):
+    made, holder = sampler(), Holder(limit)
+    assert len(take([sample(**dict.fromkeys(contract.SAMPLE_OF_POD, 1))], holder, made)) == count
+    assert sum(made.dropped.values()) == 13 - count
+    made.release(holder)
+    assert holder.allowance.used == 0

@@ -147,6 +147,8 @@ class _Injector:
             ranks = max(gpus(container), self._injection.inject_ranks)
             room = int(quantity(self._injection.inject_records_size)) // (MARGIN * count * ranks)
             wanted.append({"name": contract.ENV_MAX_BYTES, "value": str(min(MAX_BYTES, room))})
+        if self._injection.inject_system_metrics:
+            wanted.append({"name": contract.ENV_ENHANCE_METRICS, "value": "true"})
         return wanted + volumes.identity_env(self._injection)
 
     def _conclude(self, asks: str, modes: dict[str, str]) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from primus_lens_daemon.flags import flag, positive
+from primus_lens_daemon.flags import boolean, flag, positive
 from primus_lens_hook import __version__
 
 from primus_lens_webhook.quantity import quantity
@@ -115,6 +115,12 @@ class Injection:
         positive,
         default=8,
         metavar="COUNT",
+    )
+    inject_system_metrics: bool = flag(
+        "--inject.system-metrics",
+        "have ranks sample processor, memory and GPUs too, where the pod does not say",
+        boolean,
+        default=False,
     )
     inject_claim_name: str = flag(
         "--inject.claim-name",

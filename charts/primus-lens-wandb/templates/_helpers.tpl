@@ -203,6 +203,9 @@ would be refused. So a change of mode is another object, and the old one goes.
 - --inject.ranks={{ int64 .Values.injection.ranks }}
 - --inject.init-cpu={{ .Values.injection.initCpu }}
 - --inject.init-memory={{ .Values.injection.initMemory }}
+{{- if .Values.injection.systemMetrics }}
+- --inject.system-metrics
+{{- end }}
 - --inject.volume-mode={{ $records.type }}
 {{- if eq $records.type "persistentVolumeClaim" }}
 - --inject.claim-name={{ $records.claimName }}

@@ -7,8 +7,8 @@ A stream: memory does not grow with the files. The samples are those of remote w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -16,7 +16,9 @@ from primus_lens_exporter.backfill.files import Reader
 from primus_lens_exporter.backfill.openmetrics import OpenMetrics, identify
 from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.samples import Sampler
+from primus_lens_exporter.reading.decode import Record, is_sample
+from primus_lens_exporter.samples import Sample, Sampler
+from primus_lens_exporter.series.systemseries import of_pod
 
 BATCH_RECORDS = 256
 LABEL_BYTES = 512  # as the exporter's default
@@ -40,8 +42,8 @@ class Summary(NamedTuple):
     last: int | None
 
 
-class Rank:
-    """Holds the series of one rank while it is read."""
+class Holding:
+    """Holds the series of one rank, or of the system of a node, while it is read."""
 
     def __init__(self) -> None:
         self.allowance = Allowance(SERIES, "series_per_rank")
@@ -60,14 +62,21 @@ def backfill(
     reader, sampler = Reader(advance), Sampler(identify, LABEL_BYTES, added)
     span: list[int] = []
     with OpenMetrics(out) as text:
-        for labels, paths in ranks.items():
-            rank, records = Rank(), reader.merged(paths)
-            while batch := list(islice(records, BATCH_RECORDS)):
-                samples = sampler.take(labels, batch, rank)
-                text.add(samples)
-                span = _span(span, (at for _, at, _ in samples))
-            text.end_rank()
-            sampler.release(rank)
+        # What several ranks of a node say of it is one series, which cannot be written twice.
+        for _, of_node in groupby(sorted(ranks, key=of_pod), of_pod):
+            node = Holding()
+            for labels in of_node:
+                rank = Holding()
+                for logged, sampled in _batches(reader.merged(ranks[labels])):
+                    samples = sampler.take(labels, logged, rank)
+                    of_system = sampler.take(labels, sampled, node)
+                    text.add(samples)
+                    text.add_system(of_system)
+                    span = _span(span, samples, of_system)
+                text.end_rank()
+                sampler.release(rank)
+            text.end_node()
+            sampler.release(node)
         text.end()
         first, last = span or (None, None)
         return Summary(
@@ -82,7 +91,14 @@ def backfill(
         )
 
 
-def _span(span: list[int], times: Iterable[int]) -> list[int]:
+def _batches(records: Iterator[Record]) -> Iterator[tuple[list[Record], list[Record]]]:
+    """Log calls, and samples of the system."""
+    while batch := list(islice(records, BATCH_RECORDS)):
+        sampled = [record for record in batch if is_sample(record)]
+        yield [record for record in batch if not is_sample(record)] if sampled else batch, sampled
+
+
+def _span(span: list[int], *samples: list[Sample]) -> list[int]:
     """The oldest and the newest; nothing where there is none."""
-    known = [*span, *times]
+    known = [*span, *(at for each in samples for _, at, _ in each)]
     return [min(known), max(known)] if known else []

@@ -19,11 +19,14 @@ from typing import BinaryIO, Self
 from primus_lens_exporter.reading.consumer import Labels
 from primus_lens_exporter.samples import METRIC, STEP, Sample
 from primus_lens_exporter.series.family import label_text
+from primus_lens_exporter.series.system import MEASURES
 
-HEADS = {
-    METRIC: b"# HELP %b Value logged under each key.\n# TYPE %b gauge\n",
-    STEP: b"# HELP %b Step of each log call.\n# TYPE %b gauge\n",
+FAMILIES = {
+    METRIC: ("gauge", "Value logged under each key."),
+    STEP: ("gauge", "Step of each log call."),
+    **{name: (measure.kind, measure.help) for name, measure in MEASURES.items()},
 }
+"""Type and help, in the order of the text."""
 BUFFER_SAMPLES = 50_000  # in memory, 5 MB
 
 
@@ -40,7 +43,9 @@ class OpenMetrics:
         self.series = 0
         self._out = out
         self._rank = Grouped()
-        self._steps = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
+        self._node = Grouped()
+        self._waiting: dict[str, BinaryIO] = {}
+        """The families but the first, which is written as it comes."""
         self._started = False
 
     def __enter__(self) -> Self:
@@ -48,36 +53,54 @@ class OpenMetrics:
 
     def __exit__(self, *_: object) -> None:
         self._rank.close()
-        self._steps.close()
+        self._node.close()
+        for file in self._waiting.values():
+            file.close()
 
     def add(self, samples: list[Sample]) -> None:
         """More samples of the rank at hand, each later than its series' last one."""
         self.samples += len(samples)
         self._rank.add(samples)
 
+    def add_system(self, samples: list[Sample]) -> None:
+        """Likewise of the system, of which each rank of the node at hand may have some."""
+        self.samples += len(samples)
+        self._node.add(samples)
+
     def end_rank(self) -> None:
         """No more of its series will come."""
-        step = STEP.encode()
-        for series in self._rank.series():
-            self.series += 1
-            target = self._steps if series.startswith(step) else self._metrics()
-            for lines in self._rank.lines(series):
-                target.write(series + lines[:-1].replace(b"\n", b"\n" + series) + b"\n")
-        self._rank.clear()
+        self._end(self._rank)
+
+    def end_node(self) -> None:
+        """No more of the node's series will come."""
+        self._end(self._node)
 
     def end(self) -> None:
         """Write what closes the text."""
-        if self._steps.tell():
-            self._out.write(_head(STEP))
-            self._steps.seek(0)
-            shutil.copyfileobj(self._steps, self._out)
+        for name in FAMILIES:
+            if file := self._waiting.get(name):
+                self._out.write(_head(name))
+                file.seek(0)
+                shutil.copyfileobj(file, self._out)
         self._out.write(b"# EOF\n")
 
-    def _metrics(self) -> BinaryIO:
-        if not self._started:
-            self._started = True
-            self._out.write(_head(METRIC))
-        return self._out
+    def _end(self, group: Grouped) -> None:
+        for series in group.series():
+            self.series += 1
+            target = self._target(series.partition(b"{")[0].decode())
+            for lines in group.lines(series):
+                target.write(series + lines[:-1].replace(b"\n", b"\n" + series) + b"\n")
+        group.clear()
+
+    def _target(self, family: str) -> BinaryIO:
+        if family == METRIC:
+            if not self._started:
+                self._started = True
+                self._out.write(_head(METRIC))
+            return self._out
+        if family not in self._waiting:
+            self._waiting[family] = tempfile.TemporaryFile()  # noqa: SIM115 - by `__exit__`
+        return self._waiting[family]
 
 
 class Grouped:
@@ -129,7 +152,10 @@ class Grouped:
 
 
 def _head(name: str) -> bytes:
-    return HEADS[name].replace(b"%b", name.encode())
+    """OpenMetrics names a counter without the `_total` of its series."""
+    kind, text = FAMILIES[name]
+    family = name.removesuffix("_total") if kind == "counter" else name
+    return f"# HELP {family} {text}\n# TYPE {family} {kind}\n".encode()
 
 
 def _number(value: float) -> bytes:

@@ -46,12 +46,18 @@ NON_FINITE = {
 
 
 class Record(msgspec.Struct, gc=False):
-    """One log call, as `primus_lens_hook.contract` lays it out."""
+    """One log call, as `primus_lens_hook.contract` lays it out, or a sample of the system."""
 
     timestamp: float
     data: dict[str, Any]
     step: int | float | None = None
     run: str = ""
+    sample: bool = False
+
+
+def is_sample(record: Record) -> bool:
+    """Whether it is no log call. One that has a step is, whatever else it says."""
+    return record.sample and record.step is None
 
 
 class Batch(NamedTuple):

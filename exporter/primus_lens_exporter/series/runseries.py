@@ -10,7 +10,7 @@ from primus_lens_hook import contract
 
 from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.consumer import Holder
-from primus_lens_exporter.reading.decode import Record, as_float
+from primus_lens_exporter.reading.decode import Record, as_float, is_sample
 from primus_lens_exporter.reading.runinfo import RunInfo
 from primus_lens_exporter.series.family import Family, encoded, label_text
 from primus_lens_exporter.series.keys import KeyRules
@@ -101,17 +101,24 @@ class RunSeries:
         """Unix seconds of the newest record."""
         return self._families.timestamp.values[self._timestamp]
 
-    def take(self, records: list[Record], holder: Holder) -> None:
-        """Keep the newest value of each key; count the rest."""
-        families = self._families
-        families.records.values[self._records] += len(records)
-        families.timestamp.values[self._timestamp] = records[-1].timestamp
+    def take(self, records: list[Record], holder: Holder) -> list[Record]:
+        """Keep the newest value of each key; count the rest. Returns what is a sample."""
         newest: dict[str, Any] = {}
+        samples: list[Record] = []
         step = None
         for record in records:
-            newest.update(record.data)
             if record.step is not None:
                 step = record.step
+            elif record.sample:  # asked last: log calls have a step as a rule
+                samples.append(record)
+                continue
+            newest.update(record.data)
+        if samples:
+            records = [record for record in records if not is_sample(record)]
+        if records:
+            families = self._families
+            families.records.values[self._records] += len(records)
+            families.timestamp.values[self._timestamp] = records[-1].timestamp
         newest.pop(contract.ROW_MARK, None)
         dropped: Counter[str] = Counter()
         if step is not None:
@@ -119,6 +126,7 @@ class RunSeries:
         self._set(newest, dropped)
         for reason, values in dropped.items():
             holder.dropped(reason, values)
+        return samples
 
     def describe(self, info: RunInfo, holder: Holder) -> None:
         """Replace the run's info series if it says something new; take the counters over."""
@@ -176,6 +184,8 @@ class RunSeries:
 
     def _new_key(self, key: str, dropped: Counter[str]) -> int:
         families = self._families
+        if key.startswith(contract.SAMPLE_PREFIX):  # of the newest sample, which has series
+            return NO_SLOT
         reason = self._reason_against(key) or self._allowance.take()
         if reason is not None:
             dropped[reason] += 1

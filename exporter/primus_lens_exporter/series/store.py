@@ -13,11 +13,13 @@ from itertools import groupby
 from operator import attrgetter
 
 from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.reading.decode import Record, is_sample
 from primus_lens_exporter.reading.runinfo import RunInfo
 from primus_lens_exporter.series.family import Family, label_text
 from primus_lens_exporter.series.keys import KeyRules
 from primus_lens_exporter.series.runseries import Families, RunSeries
+from primus_lens_exporter.series.system import cut
+from primus_lens_exporter.series.systemseries import SystemSeries
 from primus_lens_exporter.settings import Settings
 
 
@@ -29,13 +31,14 @@ class Store(Consumer):
         rules = KeyRules(settings.keys_allow, settings.keys_deny, settings.keys_mapping_file)
         self._families = Families(rules, settings.limits_keys_per_rank)
         self._label_bytes = settings.limits_label_bytes
+        self._system = SystemSeries(settings.limits_label_bytes)
         self._runs: dict[tuple[Labels, str], RunSeries] = {}
         self._held: defaultdict[Holder, set[tuple[Labels, str]]] = defaultdict(set)
 
     @property
     def families(self) -> tuple[Family, ...]:
         """In the order of the page."""
-        return self._families.all
+        return self._families.all + self._system.all
 
     def __len__(self) -> int:
         return sum(len(family) for family in self.families)
@@ -48,16 +51,19 @@ class Store(Consumer):
         self.generation += 1
         for run_id, group in groupby(records, attrgetter("run")):
             batch = list(group)
-            run = self._run(labels, run_id, holder, len(batch))
-            if run is not None:
-                run.take(batch, holder)
+            run = self._run(labels, run_id, holder, batch)
+            samples = run.take(batch, holder) if run else list(filter(is_sample, batch))
+            if samples:
+                self._system.take(labels, samples, holder)
 
     def describe(self, labels: Labels, run_id: str, info: RunInfo, holder: Holder) -> bool:
         run = self._runs.get((labels, run_id))
         if run is None:
+            if info.finish is not None:  # it has sampled at most
+                self.generation += self._system.end(info.finish, holder)
             return False
         self.generation += 1
-        known = {name: self._cut(value) for name, value in info.labels.items()}
+        known = {name: cut(value, self._label_bytes) for name, value in info.labels.items()}
         run.describe(info._replace(labels=known), holder)
         return True
 
@@ -66,8 +72,10 @@ class Store(Consumer):
         if run is not None and run.newest <= finish and run.holders == {holder}:
             self._held[holder].discard((labels, run_id))
             self._remove((labels, run_id))
+        self.generation += self._system.end(finish, holder)
 
     def release(self, holder: Holder) -> None:
+        self.generation += self._system.release(holder)
         for key in self._held.pop(holder, ()):
             if (run := self._runs.get(key)) is not None:
                 run.holders.discard(holder)
@@ -86,9 +94,15 @@ class Store(Consumer):
         self.generation += 1
         self._runs.pop(key).remove()
 
-    def _run(self, labels: Labels, run_id: str, holder: Holder, records: int) -> RunSeries | None:
+    def _run(
+        self, labels: Labels, run_id: str, holder: Holder, records: list[Record]
+    ) -> RunSeries | None:
+        """None where there is no room, or no log call yet."""
         run = self._runs.get((labels, run_id))
         if run is None:
+            logged = sum(not is_sample(record) for record in records)
+            if not logged:
+                return None
             reason = (
                 "label_bytes"
                 if len(run_id.encode("utf-8", "replace")) > self._label_bytes
@@ -96,7 +110,7 @@ class Store(Consumer):
             )
             reason = reason or holder.allowance.take(RunSeries.BASE)
             if reason is not None:
-                holder.dropped(reason, records)
+                holder.dropped(reason, logged)
                 return None
             text = label_text((*labels, ("run_id", run_id)))
             run = RunSeries(self._families, text, holder.allowance, self._label_bytes)
@@ -104,7 +118,3 @@ class Store(Consumer):
         run.holders.add(holder)
         self._held[holder].add((labels, run_id))
         return run
-
-    def _cut(self, value: str) -> str:
-        """A run may be named as its user likes; only its beginning fits into a label."""
-        return value.encode("utf-8", "replace")[: self._label_bytes].decode("utf-8", "ignore")

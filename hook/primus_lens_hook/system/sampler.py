@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thread that looks at the machine every few seconds, as long as a run is unfinished.
+
+It must never cost a log call anything, nor hold up the training or its exit: all that may
+be slow or hang, the imports and a driver's first answer too, is done in this thread alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import threading
+from typing import Any, Callable, Dict, List, Optional
+
+from primus_lens_hook import complaints, contract
+from primus_lens_hook.system import Sample
+
+INTERVAL = 5.0  # seconds between two samples
+PATIENCE = 1.0  # seconds that a fork waits for a source at most
+SOURCES = ("host", "cgroup", "nvidia", "amd")  # a later one's word holds
+ON_ROWS = ("sys_cpu_percent", "sys_memory_percent")  # and each GPU's util
+
+
+class Sampler:
+    """The sources of one process, and the thread that reads them."""
+
+    def __init__(
+        self,
+        write: Callable[[Sample, Sample], None],
+        columns: Dict[str, Any],
+        report: Callable[[Dict[str, Any]], None],
+    ) -> None:
+        self._write = write  # a sample, and the few of its values that go on rows
+        self._columns = columns  # where those few are put; other keys in it stay
+        self._report = report  # told of the sources, whenever they change
+        self._few: Sample = {}
+        self._sources: Optional[List[Any]] = None  # kept from run to run, for their totals
+        self._faults: Dict[str, str] = {}
+        # One thread at most, also if it hangs while runs come and go.
+        self._thread: Optional[threading.Thread] = None
+        self._pause = threading.Event()
+        self._lock = threading.RLock()
+        # While a source is at work. A child that is forked just then would find an import, the
+        # loader of libraries or a driver locked for ever: a fork waits a moment, if none hangs.
+        self._busy = threading.RLock()
+        self._hangs = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=self._after_fork,
+                after_in_child=self._in_child,
+            )
+
+    def start(self) -> None:
+        """Sample from now on. Never raises."""
+        with self._lock:
+            self._pause.clear()
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="primus-lens-sampler", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # as many as the container may have
+                    self._note("the sampler", error)
+                else:
+                    self._thread = thread
+
+    def stop(self) -> None:
+        """Sample no more, and take our values off the rows. Waits for nothing."""
+        with self._lock:
+            self._pause.set()
+            self._show({})
+
+    def _before_fork(self) -> None:
+        if not self._hangs:
+            self._hangs = not self._busy.acquire(timeout=PATIENCE)
+
+    def _after_fork(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it was not acquired
+            self._busy.release()
+
+    def _in_child(self) -> None:
+        self._busy = threading.RLock()
+        self._show({})  # without the lock, which the thread may have held
+
+    def _run(self) -> None:
+        try:
+            if self._sources is None:
+                self._sources = self._find()
+            while not self._pause.wait(INTERVAL) or not self._ends():
+                if not self._pause.is_set():
+                    self._sample(self._sources)
+        except Exception as fault:  # our own, as no source's gets here
+            self.stop()
+            self._note("the sampler", fault)
+
+    def _ends(self) -> bool:
+        with self._lock:  # a run may begin just now
+            if self._pause.is_set():
+                self._thread = None
+            return self._thread is None
+
+    def _find(self) -> List[Any]:
+        found = []
+        for name in SOURCES:
+            try:
+                with self._busy:
+                    source = importlib.import_module("primus_lens_hook.system." + name).find()
+                found += [source] if source is not None else []
+            except Exception as error:
+                self._note(name, error)
+        self._tell(found)
+        return found
+
+    def _sample(self, sources: List[Any]) -> None:
+        sample: Sample = {}
+        self._hangs = False
+        for source in list(sources):
+            try:
+                with self._busy:
+                    sample.update(source.read())
+            except Exception as error:
+                sources.remove(source)
+                self._note(source.name, error)
+                self._tell(sources)
+        named = {contract.SAMPLE_PREFIX + name: value for name, value in sample.items()}
+        few = {
+            contract.SAMPLE_PREFIX + name: value
+            for name, value in sample.items()
+            if name in ON_ROWS or name.endswith("_util")
+        }
+        with self._lock:
+            if self._pause.is_set():  # the last run has finished meanwhile
+                return
+            self._show(few)
+        self._write(named, few)  # outside the lock: start and stop are called within its own
+
+    def _show(self, few: Sample) -> None:
+        # One call each: a thread that logs copies the dict meanwhile.
+        for gone in set(self._few).difference(few):
+            self._columns.pop(gone, None)
+        self._columns.update(few)
+        self._few = few
+
+    def _note(self, name: str, error: Exception) -> None:
+        self._faults[name] = complaints.describe(error)
+        complaints.once(
+            "system " + name, "no system metrics of %s: %s" % (name, self._faults[name])
+        )
+
+    def _tell(self, sources: List[Any]) -> None:
+        names = [source.name for source in sources]
+        self._report({"system": names, "system_faults": self._faults})
