@@ -6,10 +6,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e compat docs manifests lint format bench soak clean
+.PHONY: help demo test e2e kind-e2e compat docs manifests lint format bench soak clean
 
 help: ## list these commands
-	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
 
 demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=1 keeps it up)
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
@@ -19,6 +19,9 @@ test: $(STAMP) ## run every test that needs no cluster
 
 e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/cluster_world.py)
 	$(BIN)/pytest --verbose tests/chart/test_releases.py tests/cluster
+
+kind-e2e: $(STAMP) ## the same on a kind cluster made for it (NODE_IMAGE=kindest/node:TAG, KEEP=1)
+	@tests/cluster/kind.sh
 
 compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (500 MB, once)
 	@cd tests && ../$(BIN)/python compat.py

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real cluster for the tests of this directory, and pods that log on it.
 
-The exporter runs as a process on the node, which must be this machine. The environment says
-what is there; a test that lacks something is skipped with the reason:
+The environment says what is there; a test that lacks something is skipped with the reason:
 KUBECONFIG         the cluster
 KUBELET_ROOT       where its kubelet keeps pods [/var/lib/kubelet]
-E2E_PYTHON_IMAGE   an image with Python that its node has
+E2E_IMAGE          an image of ours that its nodes have
+E2E_PYTHON_IMAGE   one of tests/cluster/image that they have too
 E2E_API_STOP, E2E_API_START   shell commands that do so with its API server
 """
 
@@ -23,10 +23,15 @@ KUBELET_ROOT = os.environ.get("KUBELET_ROOT", "/var/lib/kubelet")
 IMAGE = os.environ.get("E2E_PYTHON_IMAGE", "")
 
 
-def require():
-    """Skip the module where there is no such cluster."""
+def require_cluster():
+    """Skip the module where there is no cluster to make pods on, here or elsewhere."""
     if not (os.environ.get("KUBECONFIG") and IMAGE):
         pytest.skip("KUBECONFIG and E2E_PYTHON_IMAGE name no cluster", allow_module_level=True)
+
+
+def require():
+    """Skip the module, too, where this machine is not the node: the exporter runs here."""
+    require_cluster()
     if not os.access(f"{KUBELET_ROOT}/pods", os.R_OK):
         reason = f"{KUBELET_ROOT} is not this machine's kubelet root"
         pytest.skip(reason, allow_module_level=True)

@@ -2,16 +2,13 @@
 """The chart, rendered by Helm itself as a given Kubernetes would have it."""
 
 import functools
-import json
 from pathlib import Path
 
-import helm_python
 import kubernetes_validate.utils
 import yaml
-from helm_python import _native
+from chart.helm import CHART, Helm
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "primus-lens-wandb"
 VERSIONS = "1.20", "1.27", "1.30", "1.36"
 # The oldest schemas that there are. What was gone by then, the cluster's own test has to show.
 SCHEMAS = {"1.20": "1.25"}
@@ -38,26 +35,15 @@ class Strict(yaml.CSafeLoader):
 Strict.add_constructor("tag:yaml.org,2002:value", yaml.CSafeLoader.construct_yaml_str)
 
 
-@functools.cache
-def loaded():
-    return helm_python.Chart.load(CHART)
-
-
 def texts(values=None, version="1.30", name="lens", namespace="monitoring"):
     """What Helm renders, by template. Raises HelmError."""
-    loaded().validate_schema(values)
-    # Chart.render() of the SDK has no name for its library's kube_version.
-    options = {"name": name, "namespace": namespace, "kube_version": f"v{version}.0"}
-    arguments = loaded()._raw(), json.dumps(values or {}), json.dumps(options)
-    rendered = json.loads(_native.call_string("helm_render", *arguments))
-    return {path.split("/templates/")[1]: text for path, text in rendered.items()}
+    return Helm(namespace).render(name, values or {}, version)
 
 
 def documents(values=None, version="1.30", **options):
     """Every object, those of `helm test` too."""
-    rendered = texts(values, version, **options)
-    del rendered["NOTES.txt"]
-    each = (yaml.load_all(text, Strict) for text in rendered.values())
+    rendered = texts(values, version, **options).values()
+    each = (yaml.load_all(text, Strict) for text in rendered)
     return [document for found in each for document in found if document]
 
 
@@ -100,6 +86,7 @@ OPAQUE = {
     "nodeSelector",
     "podSecurityContext",
     "readinessProbe",
+    "resources",
     "securityContext",
     "updateStrategy",
 }

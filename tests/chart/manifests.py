@@ -8,7 +8,7 @@ import json
 import re
 
 import yaml
-from chart import charting
+from chart import charting, helm
 
 MANIFESTS = charting.ROOT / "manifests"
 README = charting.CHART / "README.md"
@@ -42,11 +42,12 @@ def order(text):
 def plain(values, *, only=None):
     """The objects of a release as one file, without the tests of Helm."""
     values = {"tests": {"enabled": False}, "extraManifests": [NAMESPACE_OBJECT], **values}
-    rendered = charting.texts(values, VERSION, name="primus-lens-wandb", namespace=NAMESPACE)
+    # The command has another order within a file.
+    rendered = helm.Library(NAMESPACE).render("primus-lens-wandb", values, VERSION)
     parts = [
         HELMS.sub("", part).strip() + "\n"
         for path, text in rendered.items()
-        if path != "NOTES.txt" and (only is None or path == only)
+        if only in (None, path)
         for part in re.split(r"^---\n", text, flags=re.MULTILINE)
         if yaml.safe_load(part)
     ]

@@ -11,14 +11,12 @@ import urllib.request
 
 import cluster_world
 import pytest
+from chart.helm import Helm
 from cluster_world import kubectl
 from injected_pods import PODS, pod
 from serving import free_port, until
 
-cluster_world.require()
-helm_python = pytest.importorskip("helm_python")
-from chart import charting  # noqa: E402  # needs Helm
-
+cluster_world.require_cluster()
 IMAGE = os.environ.get("E2E_IMAGE") or pytest.skip("E2E_IMAGE is unset", allow_module_level=True)
 RELEASE = "lens"
 CLUSTER_SCOPED = "mutatingwebhookconfigurations,clusterroles,clusterrolebindings"
@@ -34,8 +32,8 @@ def system():
         "exporter": {"graceSeconds": 600},
     }
     with cluster_world.namespace() as name:
-        config = helm_python.Config(namespace=name)
-        config.install(charting.CHART, RELEASE, values)
+        helm = Helm(name)
+        helm.install(RELEASE, values)
         try:
             for kind in "daemonset", "deployment":
                 selector = "-l", f"app.kubernetes.io/instance={RELEASE}"
@@ -43,7 +41,7 @@ def system():
                     kubectl("-n", name, "rollout", "status", each, "--timeout=180s")
             yield name
         finally:
-            config.uninstall(RELEASE)
+            helm.uninstall(RELEASE)
     left = kubectl(
         "get", CLUSTER_SCOPED, "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name"
     )
@@ -80,6 +78,7 @@ def page(system):
 def training(system):
     """A namespace of users, in which all pods have run to their end."""
     with cluster_world.namespace() as name:
+        until(lambda: injected(name), 60)  # API servers learn a moment later whom to trust
         kubectl("-n", name, "create", "configmap", "env", "--from-literal=PYTHONPATH=/of-the-image")
         items = [pod(each) for each in PODS]
         everything = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -136,6 +135,42 @@ def test_a_job_of_two_pods_with_two_ranks_each(training, page):
     until(lambda: len(set(re.findall(pattern, page(), re.MULTILINE))) == 4, 120)
     info = r'^primus_lens_wandb_run_info{.*pod="job-.*workload="job",workload_kind="Job".*$'
     until(lambda: len(re.findall(info, page(), re.MULTILINE)) == 4, 60)
+
+
+LASTING = """
+import time, wandb
+run = wandb.init(mode="disabled")
+for step in range(24):
+    run.log({"loss": step}, step=step)
+    time.sleep(0.5)
+"""
+LIMITS = {"cpu": "500m", "memory": "300Mi"}
+
+
+@pytest.mark.timeout(200)
+def test_samples_of_a_pod_tell_its_limits(training, page):
+    case = PODS[0]._replace(
+        name="sampled",
+        command=["python3", "-c", LASTING],
+        env={"PRIMUS_LENS_WANDB_ENHANCE_METRICS": {"value": "true"}},
+        of_container={"resources": {"limits": LIMITS}},
+    )
+    kubectl("-n", training, "create", "-f", "-", input=json.dumps(pod(case)))
+    found = until(lambda: samples(training, page()), 120)
+    assert found["container_memory_limit_bytes"] == 300 << 20
+    assert found["container_cpu_limit_cores"] == 0.5
+    assert found["memory_utilization_ratio"] == pytest.approx(
+        found["container_memory_used_bytes"] / (300 << 20)
+    )
+    assert 0 < found["container_memory_used_bytes"] < found["node_memory_used_bytes"]
+    assert found["process_resident_memory_bytes"] > 10 << 20
+
+
+def samples(namespace, text):
+    """The system's values of the pod, by name; nothing until there are those of two looks."""
+    pattern = rf'^primus_lens_system_(\w+){{namespace="{namespace}",pod="sampled",.*}} (\S+)$'
+    found = {name: float(value) for name, value in re.findall(pattern, text, re.MULTILINE)}
+    return found if "cpu_utilization_ratio" in found else {}
 
 
 def test_the_webhook_has_counted(training, system):
