@@ -1,84 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """Label a pod: the chart installed by Helm, pods of every kind, their series on the exporter."""
 
-import contextlib
 import json
-import os
 import re
-import subprocess
 import time
-import urllib.request
 
+import cluster_release
 import cluster_world
 import pytest
-from chart.helm import Helm
+from cluster_release import asked, create, injected
 from cluster_world import kubectl
 from injected_pods import PODS, pod
-from serving import free_port, until
+from serving import until
 
-cluster_world.require_cluster()
-IMAGE = os.environ.get("E2E_IMAGE") or pytest.skip("E2E_IMAGE is unset", allow_module_level=True)
-RELEASE = "lens"
-CLUSTER_SCOPED = "mutatingwebhookconfigurations,clusterroles,clusterrolebindings"
+cluster_release.require()
 
 
 @pytest.fixture(scope="module")
 def system():
-    """The namespace of a release that is ready."""
-    repository, tag = IMAGE.rsplit(":", 1)
-    values = {
-        "image": {"repository": repository, "tag": tag},
-        "records": {"kubeletRoot": cluster_world.KUBELET_ROOT},
-        "exporter": {"graceSeconds": 600},
-    }
-    with cluster_world.namespace() as name:
-        helm = Helm(name)
-        helm.install(RELEASE, values)
-        try:
-            for kind in "daemonset", "deployment":
-                selector = "-l", f"app.kubernetes.io/instance={RELEASE}"
-                for each in kubectl("-n", name, "get", kind, *selector, "-o", "name").split():
-                    kubectl("-n", name, "rollout", "status", each, "--timeout=180s")
-            yield name
-        finally:
-            helm.uninstall(RELEASE)
-    left = kubectl(
-        "get", CLUSTER_SCOPED, "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name"
-    )
-    assert left == ""
-
-
-@contextlib.contextmanager
-def forwarded(namespace, target, port):
-    local = free_port()
-    command = ["kubectl", "-n", namespace, "port-forward", target, f"{local}:{port}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield f"http://127.0.0.1:{local}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def fetch(url):
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as response:
-        return response.read().decode()
-    return ""
+    """A release that is ready, and leaves nothing behind."""
+    with cluster_release.release("lens") as made:
+        made.install({"replicas": 2})
+        for component in cluster_release.COMPONENTS:
+            made.settled(component)
+        yield made
+    assert made.cluster_scoped() == []
 
 
 @pytest.fixture(scope="module")
 def page(system):
     """Asks the exporter for its page."""
-    with forwarded(system, f"daemonset/{RELEASE}-primus-lens-wandb-exporter", 10471) as url:
-        until(lambda: fetch(url + "/-/ready"), 60)
-        yield lambda: fetch(url + "/metrics")
+    until(lambda: system.page(path="-/ready"), 60)
+    return system.page
 
 
 @pytest.fixture(scope="module")
 def training(system):
     """A namespace of users, in which all pods have run to their end."""
     with cluster_world.namespace() as name:
-        until(lambda: injected(name), 60)  # API servers learn a moment later whom to trust
+        until(lambda: injected(asked(name)), 60)  # API servers learn a moment later whom to trust
         kubectl("-n", name, "create", "configmap", "env", "--from-literal=PYTHONPATH=/of-the-image")
         items = [pod(each) for each in PODS]
         everything = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -155,7 +115,7 @@ def test_samples_of_a_pod_tell_its_limits(training, page):
         env={"PRIMUS_LENS_WANDB_ENHANCE_METRICS": {"value": "true"}},
         of_container={"resources": {"limits": LIMITS}},
     )
-    kubectl("-n", training, "create", "-f", "-", input=json.dumps(pod(case)))
+    create(training, case)
     found = until(lambda: samples(training, page()), 120)
     assert found["container_memory_limit_bytes"] == 300 << 20
     assert found["container_cpu_limit_cores"] == 0.5
@@ -174,62 +134,53 @@ def samples(namespace, text):
 
 
 def test_the_webhook_has_counted(training, system):
-    with forwarded(system, f"deployment/{RELEASE}-primus-lens-wandb-webhook", 10472) as url:
-        text = until(lambda: fetch(url + "/metrics"), 30)
-    assert "primus_lens_webhook_admissions_total" in text
+    assert "primus_lens_webhook_admissions_total{" in system.page("webhook", 10472)
 
 
-def injected(namespace):
-    """Whether a new pod would be, by a dry run; it is created in any case, and soon."""
+def injected_now(namespace):
+    """Whether a new pod would be; it is created in any case, and soon."""
     started = time.monotonic()
-    arguments = "-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"
-    made = json.loads(kubectl(*arguments, input=json.dumps(pod(PODS[0]._replace(name="dry")))))
+    found = asked(namespace)
     assert time.monotonic() - started < 8
-    return "primus-lens.io/status" in made["metadata"].get("annotations", {})
+    return injected(found)
 
 
 @pytest.mark.timeout(200)
 def test_pods_are_created_while_all_replicas_restart(training, system):
-    deployment = f"deployment/{RELEASE}-primus-lens-wandb-webhook"
-    kubectl("-n", system, "rollout", "restart", deployment)
+    deployment = f"deployment/{system.name}-primus-lens-wandb-webhook"
+    kubectl("-n", system.namespace, "rollout", "restart", deployment)
     for _ in range(20):
-        injected(training)
+        injected_now(training)
         time.sleep(0.5)
-    kubectl("-n", system, "rollout", "status", deployment, "--timeout=120s")
-    until(lambda: injected(training), 30)
+    system.settled("webhook")
+    until(lambda: injected_now(training), 30)
 
 
 @pytest.mark.timeout(200)
 def test_a_new_authority_is_trusted(training, system):
-    secret = f"{RELEASE}-primus-lens-wandb-webhook-ca"
-    before = kubectl("-n", system, "get", "secret", secret, "-o", "jsonpath={.data}")
-    kubectl("-n", system, "delete", "secret", secret)
-    arguments = (
-        "-n",
-        system,
-        "get",
-        "secret",
-        secret,
-        "--ignore-not-found",
-        "-o",
-        "jsonpath={.data}",
-    )
-    until(lambda: kubectl(*arguments) not in ("", before), 120)
-    until(lambda: injected(training), 60)
+    secret = f"secret/{system.name}-primus-lens-wandb-webhook-ca"
+
+    def authority():
+        flags = "--ignore-not-found", "-o", "jsonpath={.data}"
+        return kubectl("-n", system.namespace, "get", secret, *flags)
+
+    before = authority()
+    kubectl("-n", system.namespace, "delete", secret)
+    until(lambda: authority() not in ("", before), 120)
+    until(lambda: injected_now(training), 60)
 
 
 @pytest.mark.timeout(300)
 def test_without_a_webhook_pods_are_created_all_the_same(training, system, page):
-    deployment = f"deployment/{RELEASE}-primus-lens-wandb-webhook"
-    kubectl("-n", system, "scale", deployment, "--replicas=0")
-    until(lambda: "webhook" not in kubectl("-n", system, "get", "pods", "-o", "name"), 60)
-    case = PODS[0]
+    deployment = f"deployment/{system.name}-primus-lens-wandb-webhook"
+    kubectl("-n", system.namespace, "scale", deployment, "--replicas=0")
+    until(lambda: not system.pods("webhook"), 60)
+    system.settled("webhook")
     started = time.monotonic()
-    document = pod(case._replace(name="no-webhook"))
-    kubectl("-n", training, "create", "-f", "-", input=json.dumps(document))
+    create(training, PODS[0]._replace(name="no-webhook"))
     assert time.monotonic() - started < 10
     until(lambda: ended(pods(training)["no-webhook"]), 120)
     found = pods(training)["no-webhook"]
     assert found["status"]["phase"] == "Succeeded"
-    assert "primus-lens.io/status" not in found["metadata"].get("annotations", {})
+    assert not injected(found)
     until(lambda: 'primus_lens_exporter_pods{state="expected_not_injected"} 1.0' in page(), 30)
