@@ -74,6 +74,7 @@ RELABEL = st.lists(st.just({"action": "labeldrop", "regex": "pod_.*"}), max_size
 BY_NAME = {
     "additionalLabels": LABELS,
     "affinity": AFFINITY,
+    "alerts": TRUTH,
     "allow": TEXTS,
     "annotations": ANNOTATIONS,
     "apiServerCidrs": st.lists(st.sampled_from(["10.0.0.0/8", "fd00::/8"]), min_size=1, max_size=2),
