@@ -31,8 +31,10 @@ class Strict(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# A lone `=`, for which PyYAML follows a draft of YAML that nobody else does.
-Strict.add_constructor("tag:yaml.org,2002:value", yaml.CSafeLoader.construct_yaml_str)
+# A lone `=`, for which PyYAML follows a draft of YAML that nobody else does, and a lone `<<`,
+# which to Go's parsers is a text but for a key.
+for tag in "value", "merge":
+    Strict.add_constructor(f"tag:yaml.org,2002:{tag}", yaml.CSafeLoader.construct_yaml_str)
 
 
 def texts(values=None, version="1.30", name="lens", namespace="monitoring"):
