@@ -18,7 +18,21 @@ Settings = TypeVar("Settings")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, where argparse puts its usage before it."""
+    """Says what is wrong in one line, where argparse puts its usage before it.
+
+    Takes flags by their whole names, and leaves the lines of its texts as they are.
+    """
+
+    def __init__(
+        self, prog: str, description: str, epilog: str, *, allow_abbrev: bool = False
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=allow_abbrev,
+        )
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see --help)\n")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from collections.abc import Sequence
@@ -26,12 +25,7 @@ The script needs to know nothing of this package; it is given --steps."""
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0 when every log call has arrived, 1 when not, 2 for bad arguments."""
-    parser = Parser(
-        prog="primus-lens demo",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("primus-lens demo", DESCRIPTION, EPILOG, allow_abbrev=True)
     parser.add_argument("script", type=Path, help="the training script")
     parser.add_argument("--steps", type=int, default=120, help="steps of each rank [default: 120]")
     parser.add_argument("--serve", action="store_true", help="keep serving when training has ended")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -32,13 +31,7 @@ on each node of a cluster:
 
 def main(arguments: Sequence[str]) -> int:
     """Run until stopped. Returns the exit status; argparse exits with 2 on a bad flag."""
-    parser = flags.Parser(
-        prog="primus-lens exporter",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = flags.Parser("primus-lens exporter", DESCRIPTION, EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
     settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
     logs.configure(settings.log_level, settings.log_format)

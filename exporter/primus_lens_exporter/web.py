@@ -7,6 +7,7 @@ import contextlib
 import html
 
 from aiohttp import web
+from primus_lens_daemon import health
 from primus_lens_hook import __version__
 
 from primus_lens_exporter.page import Page
@@ -51,25 +52,11 @@ def application(page: Page, follower: Follower, settings: Settings) -> web.Appli
             return web.Response(body=page.gzipped(), headers=headers)
         return await _in_parts(request, page.plain())
 
-    async def healthy(_: web.Request) -> web.Response:
-        return web.Response(text="Healthy.\n")
-
-    async def ready(_: web.Request) -> web.Response:
-        if follower.ready:
-            return web.Response(text="Ready.\n")
-        return web.Response(text="Still reading what was there at the start.\n", status=503)
-
     async def index(_: web.Request) -> web.Response:
         return web.Response(text=landing, content_type="text/html")
 
-    routes = {
-        "/metrics": metrics,
-        "/-/healthy": healthy,
-        "/healthz": healthy,
-        "/-/ready": ready,
-        "/readyz": ready,
-        "/": index,
-    }
+    probes = health.routes(lambda: follower.ready, "Still reading what was there at the start.")
+    routes = {"/metrics": metrics, "/": index, **probes}
     app = web.Application()
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])
     return app

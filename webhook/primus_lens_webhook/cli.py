@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -31,13 +30,7 @@ with one that cert-manager or you have made:
 
 def main(arguments: Sequence[str]) -> int:
     """Run until stopped. Returns the exit status; argparse exits with 2 on a bad flag."""
-    parser = flags.Parser(
-        prog="primus-lens webhook",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = flags.Parser("primus-lens webhook", DESCRIPTION, EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
     settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
     logs.configure(settings.log_level, settings.log_format)

@@ -7,7 +7,6 @@ stay. What it leaves alone it explains on stderr.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import sys
@@ -50,13 +49,7 @@ class Settings(Injection):
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0 when done, a skip being no error; 1 for a file that is no good."""
-    parser = flags.Parser(
-        prog=PROGRAM,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = flags.Parser(PROGRAM, DESCRIPTION, EPILOG)
     settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
     first = True
     for name in settings.filename:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
+from primus_lens_daemon import health
 
 from primus_lens_webhook import review
 from primus_lens_webhook.injection import Injection
@@ -47,21 +48,8 @@ def metrics(telemetry: Telemetry, is_ready: Callable[[], bool]) -> web.Applicati
     async def page(_: web.Request) -> web.Response:
         return web.Response(body=telemetry.render(), headers={"Content-Type": TEXT_FORMAT})
 
-    async def healthy(_: web.Request) -> web.Response:
-        return web.Response(text="Healthy.\n")
-
-    async def ready(_: web.Request) -> web.Response:
-        if is_ready():
-            return web.Response(text="Ready.\n")
-        return web.Response(text="API servers cannot verify the certificate yet.\n", status=503)
-
-    routes = {
-        "/metrics": page,
-        "/-/healthy": healthy,
-        "/healthz": healthy,
-        "/-/ready": ready,
-        "/readyz": ready,
-    }
+    probes = health.routes(is_ready, "API servers cannot verify the certificate yet.")
+    routes = {"/metrics": page, **probes}
     app = web.Application()
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])
     return app

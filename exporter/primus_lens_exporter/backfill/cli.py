@@ -62,13 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="primus-lens backfill",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("primus-lens backfill", DESCRIPTION, EPILOG)
     parser.add_argument(
         "directories",
         type=Path,
