@@ -42,7 +42,7 @@ def identity(rank):
 
 
 class Holder:
-    allowance = Allowance(10**9, "none")
+    allowance = trails = Allowance(10**9, "none")
 
     def dropped(self, reason, _):
         raise AssertionError(reason)

@@ -16,8 +16,8 @@ except ImportError:
     sys.exit("this needs atheris: pip install atheris")
 
 with atheris.instrument_imports(include=["primus_lens_exporter"]):
-    from primus_lens_exporter import decode, runinfo
     from primus_lens_exporter.pods.cache import PodCache
+    from primus_lens_exporter.reading import decode, runinfo
     from primus_lens_exporter.reading.beneath import Beneath
     from primus_lens_exporter.reading.tail import Tail
     from primus_lens_exporter.reading.tenant import Tenants
@@ -40,10 +40,14 @@ class Holder:
 
     def __init__(self):
         settings = Settings(records_path=("/",))
-        self.allowance = Tenants(settings, Telemetry(), PodCache()).directory("x").allowance
+        tenant = Tenants(settings, Telemetry(), PodCache()).directory("x")
+        self.allowance, self.trails = tenant.allowance, tenant.trails
 
     def dropped(self, _, values):
         assert values > 0
+
+    def limited(self, limit):
+        assert limit == "trails_per_pod"
 
 
 def read_in_pieces(path, data):

@@ -71,7 +71,7 @@ def main() -> None:
     points, arm = spirals(rng, 20_000)
     network = Network(np.random.default_rng(0))
     config = {"hidden": HIDDEN, "batch": BATCH, "steps": steps}
-    wandb.init(project="spirals", group="demo", name=f"rank-{rank}", config=config)
+    wandb.init(project="spirals", name="two spirals", config=config)
     for step in range(steps):
         started = time.perf_counter()
         rate = 2.0 * (1 - step / steps)

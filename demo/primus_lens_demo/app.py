@@ -46,7 +46,7 @@ def run(script: Path, steps: int, console: Console, *, serve: bool) -> None:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="primus-lens-")))
         records = directory / "records"
         records.mkdir()
-        exporter, ask = _start_monitoring(stack, directory, records, console)
+        exporter, ask = _start_monitoring(stack, directory, records, console, serve=serve)
         console.print(f"Training {script} as {training.WORLD_SIZE} ranks on 2 nodes …")
         ranks = training.start(stack, script, steps, records, directory)
         _watch(exporter, ranks, steps, console)
@@ -58,14 +58,18 @@ def run(script: Path, steps: int, console: Console, *, serve: bool) -> None:
 
 
 def _start_monitoring(
-    stack: contextlib.ExitStack, directory: Path, records: Path, console: Console
+    stack: contextlib.ExitStack, directory: Path, records: Path, console: Console, *, serve: bool
 ) -> tuple[str, Ask | None]:
     """The exporter's address, and how to ask Prometheus if this machine has one."""
     port = free_port()
     exporter = f"http://127.0.0.1:{port}"
     log = directory / "exporter.log"
-    process = stack.enter_context(running(exporter_command(records, port), log))
+    command = exporter_command(records, port)
+    if serve:  # what has finished stays to be looked at
+        command += ["--series.grace-seconds", "86400"]
+    process = stack.enter_context(running(command, log))
     wait_for(exporter + "/-/ready", process, log)
+    console.print(f"Live page   {exporter}/")
     console.print(f"Exporter    {exporter}/metrics")
     program = shutil.which("prometheus")
     if program is None:
@@ -74,8 +78,8 @@ def _start_monitoring(
     prometheus_port = free_port()
     prometheus = f"http://127.0.0.1:{prometheus_port}"
     log = directory / "prometheus.log"
-    command = series.prometheus_command(program, directory, port, prometheus_port)
-    process = stack.enter_context(running(command, log))
+    scraping = series.prometheus_command(program, directory, port, prometheus_port)
+    process = stack.enter_context(running(scraping, log))
     wait_for(prometheus + "/-/ready", process, log)
     console.print(f"Prometheus  {prometheus}")
     return exporter, lambda promql: series.query(prometheus, promql)
@@ -125,13 +129,12 @@ def _show(exporter: str, ask: Ask | None, written: int, console: Console) -> Non
 
 def _table(metrics: list[Series], steps: list[Series]) -> Table:
     """A column for each rank, a row for each key."""
-    ranks = sorted(steps, key=lambda each: (_place(each), each.labels["run_id"]))
-    values = {(each.labels["run_id"], each.labels["key"]): each.value for each in metrics}
+    ranks = sorted(steps, key=_place)
+    values = {(_place(each), each.labels["key"]): each.value for each in metrics}
     table = Table(Column("node:rank", no_wrap=True), *(":".join(_place(each)) for each in ranks))
-    table.add_row("run", *(each.labels["run_id"] for each in ranks))
     table.add_row("last step", *(f"{each.value:.0f}" for each in ranks), end_section=True)
     for key in sorted({key for _, key in values}):
-        numbers = (values.get((each.labels["run_id"], key)) for each in ranks)
+        numbers = (values.get((_place(each), key)) for each in ranks)
         table.add_row(key, *("" if number is None else f"{number:.4g}" for number in numbers))
     return table
 

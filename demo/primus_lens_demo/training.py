@@ -41,7 +41,10 @@ def start(
     ranks = []
     for rank in range(WORLD_SIZE):
         log = logs / f"rank-{rank}.log"
-        process = stack.enter_context(running(command, log, environment(rank, records, logs)))
+        wandb_directory = logs / f"wandb-{rank}"
+        wandb_directory.mkdir()
+        environ = environment(rank, records, wandb_directory)
+        process = stack.enter_context(running(command, log, environ))
         ranks.append(Rank(process, log))
     return ranks
 
@@ -56,6 +59,7 @@ def environment(rank: int, records: Path, wandb_directory: Path) -> dict[str, st
         "LOCAL_WORLD_SIZE": str(RANKS_PER_NODE),
         contract.ENV_OUTPUT_PATH: str(records),
         "WANDB_MODE": "offline",
+        "WANDB_RUN_ID": "demo",  # one run of four ranks
         "WANDB_DIR": str(wandb_directory),
         "WANDB_SILENT": "true",
         "OPENBLAS_NUM_THREADS": "1",

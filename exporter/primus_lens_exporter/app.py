@@ -16,6 +16,8 @@ from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_hook import __version__
 from yarl import URL
 
+from primus_lens_exporter.live.health import Health
+from primus_lens_exporter.live.overview import Overview
 from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
@@ -70,7 +72,9 @@ async def serve(settings: Settings) -> None:
             work += [sender.run(), outbox.run()]
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
-        app = application(Page(store, telemetry), follower, settings)
+        health = Health(store, telemetry, follower, pods if settings.of_pods else None)
+        overview = Overview(store, health)
+        app = application(Page(store, telemetry), overview, follower, settings)
         runner = await listen.listen(
             app, settings.web_listen_address, settings, telemetry.refused_clients
         )

@@ -17,9 +17,13 @@ class Lag:
             prefix + "seconds", "gauge", "Age of the newest record read, while more wait."
         )
         self._slots: dict[Labels, tuple[int, int]] = {}
+        self.most = 0, 0.0
+        """Bytes of all together, and seconds of the one that is furthest behind."""
 
     def update(self, behind: dict[Labels, tuple[int, float]]) -> None:
         """Replace everything: bytes and seconds, by who is behind."""
+        sizes, ages = zip(*behind.values(), strict=True) if behind else ((), ())
+        self.most = sum(sizes), max(ages, default=0.0)
         for who in self._slots.keys() - behind.keys():
             slots = self._slots.pop(who)
             self._bytes.remove(slots[0])

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.reading.consumer import Holder, Labels
+from primus_lens_exporter.reading.consumer import Labels, SeriesHolder
 from primus_lens_exporter.reading.decode import Record, as_float, is_sample
 from primus_lens_exporter.series.system import Reading, readings
 from primus_lens_exporter.series.systemseries import of_pod
@@ -70,7 +70,7 @@ class Run:
 
     __slots__ = ("by_id", "holder", "keys", "labels", "used")
 
-    def __init__(self, labels: Labels, holder: Holder) -> None:
+    def __init__(self, labels: Labels, holder: SeriesHolder) -> None:
         self.labels = labels
         self.holder = holder
         self.used = 1
@@ -85,7 +85,7 @@ class Rank:
     __slots__ = ("holders", "runs")
 
     def __init__(self) -> None:
-        self.holders: set[Holder] = set()
+        self.holders: set[SeriesHolder] = set()
         self.runs: dict[str | None, Run] = {}
         """By the clean id; None: samples of the system."""
 
@@ -120,7 +120,7 @@ class Sampler:
         self._allowed = allowed
         self._ranks: defaultdict[Labels, Rank] = defaultdict(Rank)
 
-    def take(self, labels: Labels, records: list[Record], holder: Holder) -> list[Sample]:
+    def take(self, labels: Labels, records: list[Record], holder: SeriesHolder) -> list[Sample]:
         """The samples of these records, each later than its series' last one."""
         samples: list[Sample] = []
         ahead = (time.time() + AHEAD_SECONDS) * 1000
@@ -149,7 +149,7 @@ class Sampler:
         return samples
 
     def _system(
-        self, labels: Labels, record: Record, holder: Holder, ahead: float
+        self, labels: Labels, record: Record, holder: SeriesHolder, ahead: float
     ) -> Iterator[Sample]:
         """The samples of a sample of the system, but for what another rank says already."""
         at = round(record.timestamp * 1000)
@@ -172,7 +172,7 @@ class Sampler:
         run = rank.runs.pop(_clean(run_id), None) if rank else None
         return _give_up(run) if run else []
 
-    def release(self, holder: Holder) -> list[bytes]:
+    def release(self, holder: SeriesHolder) -> list[bytes]:
         """Forget the series of the ranks that nobody but `holder` held; returns their ids."""
         ids: list[bytes] = []
         for labels, rank in list(self._ranks.items()):
@@ -183,7 +183,7 @@ class Sampler:
                     ids += _give_up(run)
         return ids
 
-    def _run(self, labels: Labels, run_id: str | None, holder: Holder) -> Run | str:
+    def _run(self, labels: Labels, run_id: str | None, holder: SeriesHolder) -> Run | str:
         """The run, or the reason why it gets none. `run_id` is clean; None: the system."""
         rank = self._ranks[labels]
         rank.holders.add(holder)

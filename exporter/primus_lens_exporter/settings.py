@@ -185,6 +185,21 @@ class Settings(WebSettings):
         default=4_096,
         metavar="COUNT",
     )
+    limits_trails_per_pod: int = flag(
+        "--limits.trails-per-pod",
+        "most runs of one pod, each on one rank, whose last hour is kept for hints on the live "
+        "page; in a plain directory, of one rank",
+        positive,
+        default=256,
+        metavar="COUNT",
+    )
+    limits_history_bytes: int = flag(
+        "--limits.history-bytes",
+        "most of a rank's files that a chart of the live page is drawn from, the newest part",
+        positive,
+        default=16 << 20,
+        metavar="BYTES",
+    )
     series_grace_seconds: int = flag(
         "--series.grace-seconds",
         "how long the last values stay after a run has finished or its pod is gone",

@@ -27,7 +27,7 @@ REFUSALS = (
 )  # fmt: skip
 LIMITS = (
     "bytes_per_tick", "seconds_per_tick", "files_per_pod", "ranks_per_volume",
-    "directory_entries",
+    "directory_entries", "trails_per_pod",
 )  # fmt: skip
 DROPS = ("series_per_pod", "series_per_node", "keys_per_rank", "label_bytes", "key_rules")
 

@@ -47,7 +47,8 @@ def test_an_alert_says_how_bad_it_is_and_what_and_where(alert):
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
     assert "{{" not in rule["annotations"]["summary"]
-    assert re.search(r"\$labels\.(run_id|pod|instance|job)\b", rule["annotations"]["description"])
+    where = r"\$labels\.(run_id|pod|workload|instance|job)\b"
+    assert re.search(where, rule["annotations"]["description"])
 
 
 @each_alert

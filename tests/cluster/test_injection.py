@@ -133,6 +133,22 @@ def samples(namespace, text):
     return found if "cpu_utilization_ratio" in found else {}
 
 
+@pytest.mark.timeout(300)
+def test_a_pod_that_only_sleeps_is_silent_and_one_that_trains_is_not(training, page):
+    create(training, PODS[0]._replace(name="sleeps", command=["sleep", "600"]))
+    lasts = ["python3", "-c", LASTING.replace("24", "600")]
+    create(training, PODS[0]._replace(name="trains", command=lasts))
+    of_pod = f'namespace="{training}",pod="sleeps",workload="sleeps",workload_kind="Pod"'
+    series = rf"^primus_lens_exporter_pod_silent_seconds{{{of_pod}}} (\S+)$"
+    found = until(lambda: re.search(series, page(), re.MULTILINE), 150)
+    assert 55 < float(found[1]) < 150
+    all_silent = re.findall(rf'_silent_seconds{{namespace="{training}",pod="([^"]+)"', page())
+    assert all_silent == ["sleeps"]
+    assert pods(training)["trains"]["status"]["phase"] == "Running"
+    kubectl("-n", training, "delete", "pod", "sleeps", "trains")
+    until(lambda: not re.search(series, page(), re.MULTILINE), 60)
+
+
 def test_the_webhook_has_counted(training, system):
     assert "primus_lens_webhook_admissions_total{" in system.page("webhook", 10472)
 

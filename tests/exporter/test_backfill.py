@@ -4,7 +4,9 @@
 import asyncio
 import json
 import os
+import pty
 import random
+import re
 import resource
 import shutil
 import signal
@@ -281,6 +283,20 @@ def test_an_output_has_its_name_only_when_it_is_whole(tmp_path, rank, records):
     assert "out.om: File too large" in done.stderr
     assert (tmp_path / "out.om").read_text() == "older"
     assert not (tmp_path / "out.om.partial").exists()
+
+
+def test_who_sits_at_a_terminal_sees_how_far_it_is(tmp_path, rank, records):
+    (rank / "wandb_metrics.jsonl").write_bytes(record(loss=1) * 10)
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "primus_lens_cli", "backfill", records, "-o", tmp_path / "x"]
+    environ = {**training.clean_environ(), "TERM": "xterm", "COLUMNS": "100"}
+    subprocess.run(command, env=environ, stderr=terminal, check=True)
+    os.close(terminal)
+    seen = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    size = len(record(loss=1)) * 10
+    assert re.search(rf"reading .*━.*m{size}/{size} bytes", seen)
+    assert "reading" not in run(records).stderr
 
 
 def test_help_teaches_by_an_example():

@@ -32,6 +32,19 @@ def test_a_file_that_grows(exporter, current):
     exporter.wait(RECORDS, 2)
 
 
+def test_after_a_restart_everything_is_read_again_and_nothing_counted_twice(
+    exporter, rank, current
+):
+    append(rank / "wandb_metrics.1.jsonl", record(loss=1) * 5)
+    append(current, record(loss=2) * 3)
+    exporter.wait(RECORDS, 8)
+    with Exporter(exporter.root) as restarted:
+        restarted.wait(RECORDS, 8)
+        append(current, record(loss=3))
+        restarted.wait(LOSS, 3)
+        restarted.wait(RECORDS, 9)
+
+
 def test_rotation_and_all_segments(tmp_path, rank, current):
     for number in range(1, 4):
         (rank / f"wandb_metrics.{number}.jsonl").write_bytes(record(loss=number) * 10)

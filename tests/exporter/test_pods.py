@@ -35,6 +35,7 @@ def test_what_is_kept_of_a_pod():
         workload_kind="PyTorchJob",
         labels=(("label_team", "a"),),
         injection="",
+        running=0.0,
     )
 
 
@@ -86,9 +87,47 @@ def test_the_container_that_trains(annotations, container):
     assert decoded(document).container == container
 
 
+def state(kind="running", **more):
+    return {kind: {"startedAt": "1970-01-01T00:01:40Z"}, **more}
+
+
+@pytest.mark.parametrize(
+    ("status", "running"),
+    [
+        (None, 0),
+        ({}, 0),
+        ({"phase": "Running", "containerStatuses": None}, 0),
+        (
+            {"phase": "Pending", "containerStatuses": [{"name": "main", "state": {"waiting": {}}}]},
+            0,
+        ),
+        ({"phase": "Running", "containerStatuses": [{"name": "main", "state": state()}]}, 100),
+        ({"phase": "Failed", "containerStatuses": [{"name": "main", "state": state()}]}, 0),
+        ({"phase": "Running", "containerStatuses": [{"name": "side", "state": state()}]}, 0),
+        ({"phase": "Running", "containerStatuses": [{"name": "main"}]}, 0),
+        ({"phase": "Running", "containerStatuses": [{"name": "main", "state": None}]}, 0),
+        (
+            {
+                "phase": "Running",
+                "containerStatuses": [
+                    {"name": "side", "state": state()},
+                    {"name": "main", "state": state("terminated")},
+                ],
+            },
+            0,
+        ),
+    ],
+)
+def test_since_when_it_trains(status, running):
+    assert decoded({**FULL, "status": status}).running == running
+
+
 @pytest.mark.parametrize(
     "breakage",
     [
+        {"status": 7},
+        {"status": {"containerStatuses": [{}]}},
+        {"status": {"containerStatuses": [{"name": "main", "state": {"running": 1}}]}},
         {"metadata": None},
         {"metadata": {}},
         {"spec": []},
@@ -113,7 +152,8 @@ def test_a_pod_that_makes_no_sense_is_none_and_its_neighbours_are_read(breakage)
 def test_nulls_where_a_pod_may_have_nothing():
     metadata = {**FULL["metadata"], "labels": None, "annotations": None, "ownerReferences": None}
     spec = {"containers": None, "initContainers": None, "nodeName": None}
-    found = decoded({"metadata": metadata, "spec": spec}, "team")
+    status = {"phase": None, "containerStatuses": None}
+    found = decoded({"metadata": metadata, "spec": spec, "status": status}, "team")
     assert (found.container, found.containers, found.node, found.labels) == ("", (), "", ())
     assert (found.workload_kind, found.workload) == ("Pod", "p")
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.reading.allowance import Allowance
@@ -27,15 +27,6 @@ def series(store):
     return {
         (s.name.removeprefix("primus_lens_wandb_"), *s.labels.values()): s.value for s in samples
     }
-
-
-class Holder:
-    def __init__(self, limit=1000, above=None):
-        self.allowance = Allowance(limit, "series_per_pod", above)
-        self.drops = Counter()
-
-    def dropped(self, reason, values):
-        self.drops[reason] += values
 
 
 def take(store, holder, *records, rank=RANK):

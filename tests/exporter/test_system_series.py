@@ -4,13 +4,12 @@
 import json
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.decode import Record, decode
 from primus_lens_exporter.reading.runinfo import RunInfo
 from primus_lens_exporter.series.store import Store
@@ -41,15 +40,6 @@ def line(at=NOW, **data):
     found = sample(at, **data)
     text = {"timestamp": at, "step": None, "data": found.data, "run": "r", "sample": True}
     return json.dumps(text).encode() + b"\n"
-
-
-class Holder:
-    def __init__(self, limit=1000):
-        self.allowance = Allowance(limit, "series_per_pod")
-        self.drops = Counter()
-
-    def dropped(self, reason, values):
-        self.drops[reason] += values
 
 
 def take(store, holder, *records, rank=RANKS[0]):

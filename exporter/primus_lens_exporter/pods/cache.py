@@ -7,14 +7,16 @@ end later still. A UID is never used twice, so an entry can be late but never an
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable
 
-from primus_lens_exporter.pods.pod import Pod
+from primus_lens_exporter.pods.pod import INJECTED, Pod
 
 GRACE_SECONDS = 600.0
 MAX_GONE = 4096  # about 4 MB; the longest gone are forgotten first
+READ_SECONDS = 60.0  # what a pod wrote before it became known is read by then
 
 
 class PodCache:
@@ -27,6 +29,8 @@ class PodCache:
         # which a pod that is on its way out is in neither of two.
         self._pods: dict[str, Pod] = {}
         self._gone: dict[str, float] = {}  # since when, in the order of time
+        self._known: dict[str, float] = {}  # since when
+        self._wrote: set[str] = set()
 
     def get(self, uid: str) -> Pod | None:
         """The pod, or None while it is not known."""
@@ -41,6 +45,24 @@ class PodCache:
         there = [pod for uid, pod in self._pods.copy().items() if uid not in self._gone]
         return Counter(pod.injection for pod in there)
 
+    def wrote(self, uid: str) -> None:
+        """A record of the pod has been read; whoever reads them says so, in its own thread."""
+        if uid in self._pods:
+            self._wrote.add(uid)
+
+    def silent(self) -> list[Pod]:
+        """Those that are injected and training, and of which no record has been read."""
+        before = time.monotonic() - READ_SECONDS
+        return [
+            pod
+            for uid, pod in self._pods.copy().items()
+            if pod.injection == INJECTED
+            and pod.running
+            and uid not in self._wrote
+            and uid not in self._gone
+            and self._known.get(uid, math.inf) <= before
+        ]
+
     def __len__(self) -> int:
         """How many are known, those that are gone among them."""
         return len(self._pods)
@@ -48,6 +70,7 @@ class PodCache:
     def put(self, pod: Pod) -> None:
         """The pod is there and looks like this."""
         self._gone.pop(pod.uid, None)
+        self._known.setdefault(pod.uid, time.monotonic())
         self._pods[pod.uid] = pod
 
     def remove(self, uid: str) -> None:
@@ -73,4 +96,5 @@ class PodCache:
             uid, since = next(iter(self._gone.items()))
             if since > before and len(self._gone) <= MAX_GONE:
                 return
-            del self._gone[uid], self._pods[uid]
+            del self._gone[uid], self._pods[uid], self._known[uid]
+            self._wrote.discard(uid)

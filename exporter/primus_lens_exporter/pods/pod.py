@@ -8,7 +8,8 @@ NoPod.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from datetime import datetime
+from typing import Annotated, NamedTuple
 
 import msgspec
 from primus_lens_hook import contract
@@ -46,6 +47,9 @@ class Pod(NamedTuple):
     injection: str
     """INJECTED or SKIPPED, as the webhook said; MISSED if it asked and nobody answered."""
 
+    running: float
+    """Since when its `container` has run, in Unix seconds; 0 while it does not."""
+
 
 class NoPod(Exception):
     """The document is not a pod with UID, namespace and name."""
@@ -78,9 +82,28 @@ class _Spec(msgspec.Struct, gc=False, rename="camel"):
     node_name: str | None = None
 
 
+class _Running(msgspec.Struct, gc=False, rename="camel"):
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class _State(msgspec.Struct, gc=False):
+    running: _Running | None = None
+
+
+class _ContainerStatus(msgspec.Struct, gc=False):
+    name: str
+    state: _State | None = None
+
+
+class _PodStatus(msgspec.Struct, gc=False, rename="camel"):
+    phase: str | None = None
+    container_statuses: list[_ContainerStatus] | None = None
+
+
 class _Document(msgspec.Struct, gc=False):
     metadata: _Metadata
     spec: _Spec
+    status: _PodStatus | None = None
 
 
 class _Status(msgspec.Struct, gc=False):
@@ -105,7 +128,9 @@ def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
     if not (metadata.uid and metadata.namespace and metadata.name):
         raise NoPod
     labels = metadata.labels or {}
+    annotations = metadata.annotations or {}
     containers = [each.name for each in spec.containers or ()]
+    container = _training(containers, annotations)
     belongs = workload(metadata.name, _controller(metadata.owner_references), labels)
     return Pod(
         uid=metadata.uid,
@@ -113,11 +138,12 @@ def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
         name=metadata.name,
         node=spec.node_name or "",
         containers=(*(each.name for each in spec.init_containers or ()), *containers),
-        container=_training(containers, metadata.annotations or {}),
+        container=container,
         workload=belongs.name,
         workload_kind=belongs.kind,
         labels=series_labels(labels, allowed),
-        injection=_injection(labels, metadata.annotations or {}),
+        injection=_injection(labels, annotations),
+        running=_running(found.status or _PodStatus(), container),
     )
 
 
@@ -143,6 +169,17 @@ def _training(containers: list[str], annotations: Mapping[str, str]) -> str:
     """
     named = [*_told(annotations.get(STATUS, "{}")).containers, annotations.get(DEFAULT_CONTAINER)]
     return next((name for name in (*named, *containers) if name in containers), "")
+
+
+def _running(status: _PodStatus, container: str) -> float:
+    """Its own start and not the pod's: pulling an image may take long."""
+    if status.phase != "Running":  # evicted, say, with statuses of before
+        return 0.0
+    for each in status.container_statuses or ():
+        running = each.state.running if each.state else None
+        if each.name == container and running and running.started_at:
+            return running.started_at.timestamp()
+    return 0.0
 
 
 def _told(status: str) -> _Status:

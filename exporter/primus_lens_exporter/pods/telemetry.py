@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.pod import STATES
+from primus_lens_exporter.pods.silent import SilentPods
 
 PREFIX = "primus_lens_exporter_kubernetes_"
 
@@ -79,6 +80,7 @@ class KubernetesTelemetry:
             injections.labels(state).set_function(
                 lambda state=state: cache.injections()[state]  # type: ignore[misc]
             )
+        registry.register(SilentPods(cache))
         for verb in VERBS:  # one that appears with its first error hides that error
             for result in RESULTS:
                 self.requests.labels(verb, result)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many series may still be made: for a pod, and above it for the whole node."""
+"""How much may still be made: for a pod, and above it for the whole node."""
 
 from __future__ import annotations
 

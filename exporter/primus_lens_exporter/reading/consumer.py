@@ -6,7 +6,7 @@ The reading side knows nothing of either.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.decode import Record
@@ -16,8 +16,17 @@ Labels = tuple[tuple[str, str], ...]
 """Label names and values of an identity, in the order of the page."""
 
 
-class Holder(Protocol):
-    """Whose records they are: keeps what was made of them alive until it releases it."""
+class PastFile(NamedTuple):
+    """A file of a rank, to be read once more; the descriptor is the reader's own."""
+
+    key: str
+    """The same after a restart, and no other file's of the rank."""
+
+    fd: int
+
+
+class SeriesHolder(Protocol):
+    """Keeps the series that were made of its records alive until it releases them."""
 
     @property
     def allowance(self) -> Allowance:
@@ -25,6 +34,20 @@ class Holder(Protocol):
 
     def dropped(self, reason: str, values: int) -> None:
         """Values got no series."""
+
+
+class Holder(SeriesHolder, Protocol):
+    """The rank whose records they are."""
+
+    @property
+    def trails(self) -> Allowance:
+        """Of how many runs the recent past may be kept."""
+
+    def limited(self, limit: str) -> None:
+        """Something else was left out, since a bound was reached."""
+
+    def past(self, most: int) -> list[PastFile]:
+        """What its newest `most` files hold, oldest first; the caller closes them."""
 
 
 class Consumer:

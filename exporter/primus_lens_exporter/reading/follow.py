@@ -17,6 +17,7 @@ from operator import attrgetter
 
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.rank import RankFiles
+from primus_lens_exporter.reading.slices import in_slices
 from primus_lens_exporter.reading.sources import Source
 from primus_lens_exporter.reading.volume import Volume
 from primus_lens_exporter.reading.watcher import CHANGED, Watcher
@@ -24,7 +25,6 @@ from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
 
 TICK_SECONDS = 0.25
-SLICE_SECONDS = 0.002  # the longest that a scrape waits for us
 REPORT_SECONDS = 1.0
 UNREAD_SECONDS = 600.0  # what is gone waits so long for its identity, or for its reader
 READY_SECONDS = 30.0  # somebody who never stops writing must not keep us from being ready
@@ -59,7 +59,7 @@ class Follower:
         began = time.monotonic()
         while True:
             now = time.monotonic()
-            await _in_slices(self._tick(now))
+            await in_slices(self._tick(now))
             if not self.ready:
                 waiting = any(rank.due(now) for rank in self._ranks())
                 self.ready = not waiting or now - began > READY_SECONDS
@@ -167,6 +167,9 @@ class Follower:
         telemetry.tick_timestamp.set_to_current_time()
         telemetry.ranks.set(sum(map(len, self._volumes.values())))
         telemetry.files.set(sum(rank.files for rank in self._ranks()))
+        for rank in self._ranks():
+            if rank.newest:
+                rank.tenant.wrote()
         telemetry.lag.update(
             {volume.tenant.who: _lag(ranks) for volume, ranks in self._volumes.items()}
         )
@@ -177,12 +180,3 @@ def _lag(ranks: dict[str, RankFiles]) -> tuple[int, float]:
     behind = sum(rank.behind for rank in ranks.values())
     newest = max((rank.newest for rank in ranks.values()), default=0.0)
     return behind, time.time() - newest if behind and newest else 0.0
-
-
-async def _in_slices(work: Iterator[None]) -> None:
-    """Run a generator, letting the event loop in between."""
-    until = time.perf_counter() + SLICE_SECONDS
-    for _ in work:
-        if time.perf_counter() >= until:
-            await asyncio.sleep(0)
-            until = time.perf_counter() + SLICE_SECONDS

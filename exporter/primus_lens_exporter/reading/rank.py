@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Consumer, Labels
+from primus_lens_exporter.reading.consumer import Consumer, Labels, PastFile
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.runs import RUNS_FILE, Runs
 from primus_lens_exporter.reading.segment import METRICS_FILE, Segment, State
@@ -81,12 +81,23 @@ class RankFiles(Watched):
         return self.tenant.allowance
 
     @property
+    def trails(self) -> Allowance:
+        """The past that is kept of its tenant's runs."""
+        return self.tenant.trails
+
+    @property
     def behind(self) -> int:
         """Bytes that wait to be read because the tenant's share was used up."""
         return self._segments.behind if self._behind else 0
 
     def dropped(self, reason: str, values: int) -> None:
         self.tenant.dropped(reason, values)
+
+    def limited(self, limit: str) -> None:
+        self.tenant.limited(limit)
+
+    def past(self, most: int) -> list[PastFile]:
+        return self._segments.past(most)
 
     def touched(self, mask: int) -> None:
         self._written = self._written or bool(mask & WRITTEN)

@@ -12,6 +12,7 @@ import os
 
 from primus_lens_exporter.reading import segment
 from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.consumer import PastFile
 from primus_lens_exporter.reading.listing import Entry
 from primus_lens_exporter.reading.refusals import Refusals
 from primus_lens_exporter.reading.segment import Segment, State
@@ -128,6 +129,11 @@ class Segments:
         for file in self._files.values():
             file.state, file.finished = State.DELETED, False
 
+    def past(self, most: int) -> list[PastFile]:
+        """The newest files from which something was read, each with a new descriptor."""
+        known = [file for file in self._files.values() if file.key]
+        return [past for file in known[-most:] if (past := self._again(file)) is not None]
+
     def close(self) -> None:
         """Close every file."""
         for file in list(self._files.values()):
@@ -155,6 +161,17 @@ class Segments:
         self._events.labels("opened").inc()
         self.let_go(file)
         return file
+
+    def _again(self, file: Segment) -> PastFile | None:
+        """None where it cannot be read now."""
+        if not self._reach(file):
+            return None
+        try:
+            return PastFile(file.tail.fingerprint, file.tail.another())
+        except OSError:
+            return None
+        finally:
+            self.let_go(file)
 
     def _reach(self, file: Segment) -> bool:
         """Have a descriptor, if the file still has its name."""

@@ -56,6 +56,10 @@ class Tail:
             raise ValueError("another file has the name now")
         self._fd = fd
 
+    def another(self) -> int:
+        """A second descriptor of the file, the caller's own. Raises OSError."""
+        return os.dup(self._fd)
+
     def detach(self) -> None:
         """Close the descriptor and keep the position."""
         fd, self._fd = self._fd, -1

@@ -31,6 +31,8 @@ class Identities(Protocol):
 
     def get(self, uid: str) -> Pod | None: ...
 
+    def wrote(self, uid: str) -> None: ...
+
 
 class Tenant:
     """One tenant; `name` is its pod's UID or its directory."""
@@ -45,6 +47,7 @@ class Tenant:
     ) -> None:
         self.name = name
         self.allowance = Allowance(settings.limits_series_per_pod, "series_per_pod", node)
+        self.trails = Allowance(settings.limits_trails_per_pod, "trails_per_pod")
         self.part = 0
         """Bytes that one of its ranks may read in this tick."""
         self.files = 0
@@ -91,6 +94,11 @@ class Tenant:
         """Whom to name in the exporter's own metrics and in its log."""
         pod = self.pod
         return (("namespace", pod.namespace), ("pod", pod.name)) if pod else (("path", self.name),)
+
+    def wrote(self) -> None:
+        """A record of it has been read."""
+        if self._pods is not None:
+            self._pods.wrote(self.name)
 
     def begin_tick(self, ranks: int) -> None:
         """A new share of reading, for so many ranks that have something to read."""

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.consumer import Holder
 from primus_lens_exporter.reading.decode import Record, as_float, is_sample
 from primus_lens_exporter.reading.runinfo import RunInfo
 from primus_lens_exporter.series.family import Family, encoded, label_text
 from primus_lens_exporter.series.keys import KeyRules
 from primus_lens_exporter.series.suffixes import Suffixes
+from primus_lens_exporter.series.trail import LOSS, Trail
 
 STEP_FIX = {
     "logs": "Log calls that passed through the step fix.",
@@ -71,19 +72,34 @@ class RunSeries:
     BASE = 2  # the series that every run has
 
     __slots__ = (
-        "_allowance", "_families", "_info", "_keys", "_label_bytes", "_labels", "_made",
-        "_metric_prefix", "_named", "_records", "_step", "_step_fix", "_timestamp", "_unwanted",
-        "holders",
+        "_families", "_info", "_keys", "_label_bytes", "_labels", "_loss_keys", "_made",
+        "_metric_prefix", "_named", "_records", "_step", "_step_fix", "_timestamp", "_trails",
+        "_unwanted", "allowance", "holders", "info", "trail",
     )  # fmt: skip
 
     def __init__(
-        self, families: Families, labels: str, allowance: Allowance, label_bytes: int
+        self,
+        families: Families,
+        labels: str,
+        holder: Holder,
+        label_bytes: int,
     ) -> None:
-        """`allowance` has been asked for BASE series already."""
-        self.holders: set[Holder] = set()
+        """The holder's allowance has been asked for BASE series already."""
+        self.holders: set[Holder] = {holder}
+        self.allowance = holder.allowance
+        """Its tenant's: what its series are taken from."""
+        self._loss_keys: list[str] = []
+        self.info = RunInfo({}, {})
+        """What W&B and Kubernetes know of it."""
+        self.trail: Trail | None = None
+        """Its recent past; None where its tenant has many runs."""
+        self._trails = holder.trails
+        if reason := self._trails.take():
+            holder.limited(reason)
+        else:
+            self.trail = Trail()
         self._families = families
         self._labels = labels
-        self._allowance = allowance
         self._label_bytes = label_bytes
         self._made = self.BASE
         self._metric_prefix = families.metric.prefix(labels)
@@ -100,6 +116,37 @@ class RunSeries:
     def newest(self) -> float:
         """Unix seconds of the newest record."""
         return self._families.timestamp.values[self._timestamp]
+
+    @property
+    def over(self) -> bool:
+        """Whether it was finished, and has not gone on since."""
+        return self.info.finish is not None and self.newest <= self.info.finish
+
+    @property
+    def step(self) -> float | None:
+        """The newest one; None while none is known."""
+        return None if self._step is None else self._families.step.values[self._step]
+
+    @property
+    def records(self) -> int:
+        """Log calls read."""
+        return int(self._families.records.values[self._records])
+
+    @property
+    def key_count(self) -> int:
+        """How many keys have a series."""
+        return len(self._keys)
+
+    def values(self) -> Iterator[tuple[str, float]]:
+        """Each key with its newest value, in the order in which they came."""
+        values = self._families.metric.values
+        return ((key, values[slot]) for key, slot in self._keys.items())
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The newest value of each key that is a loss, in the order in which they came."""
+        values = self._families.metric.values
+        return {key: values[self._keys[key]] for key in self._loss_keys}
 
     def take(self, records: list[Record], holder: Holder) -> list[Record]:
         """Keep the newest value of each key; count the rest. Returns what is a sample."""
@@ -124,6 +171,8 @@ class RunSeries:
         if step is not None:
             self._set_step(as_float(step) or 0.0, dropped)
         self._set(newest, dropped)
+        if records and self.trail is not None and records[-1].timestamp >= self.trail.due:
+            self.trail.take(records, self.step, self.losses)
         for reason, values in dropped.items():
             holder.dropped(reason, values)
         return samples
@@ -131,6 +180,7 @@ class RunSeries:
     def describe(self, info: RunInfo, holder: Holder) -> None:
         """Replace the run's info series if it says something new; take the counters over."""
         dropped: Counter[str] = Counter()
+        self.info = info
         self._describe(info, dropped)
         for name, family in self._families.step_fix.items() if info.step_fix else ():
             if name not in self._step_fix:
@@ -158,7 +208,9 @@ class RunSeries:
             families.info.remove(self._info[1])
         for name, slot in self._step_fix.items():
             families.step_fix[name].remove(slot)
-        self._allowance.give_back(self._made)
+        self.allowance.give_back(self._made)
+        if self.trail is not None:
+            self._trails.give_back(1)
 
     def _set_step(self, step: float, dropped: Counter[str]) -> None:
         if self._step is None:
@@ -186,13 +238,17 @@ class RunSeries:
         families = self._families
         if key.startswith(contract.SAMPLE_PREFIX):  # of the newest sample, which has series
             return NO_SLOT
-        reason = self._reason_against(key) or self._allowance.take()
+        reason = self._reason_against(key) or self.allowance.take()
         if reason is not None:
             dropped[reason] += 1
             return NO_SLOT
         self._made += 1
         key, suffix = families.suffixes.take(key)
         slot = self._keys[key] = families.metric.add(self._metric_prefix, suffix)
+        if LOSS.fullmatch(key):
+            self._loss_keys.append(key)
+            if self.trail is not None:
+                self.trail.add_loss(key)
         if key in families.named and (named := self._add(families.named[key], dropped)) is not None:
             self._named[key] = named
         return slot
@@ -213,7 +269,7 @@ class RunSeries:
 
     def _add(self, family: Family, dropped: Counter[str]) -> int | None:
         """A series without labels of its own; None where there is no room for one."""
-        if reason := self._allowance.take():
+        if reason := self.allowance.take():
             dropped[reason] += 1
             return None
         self._made += 1
@@ -227,7 +283,7 @@ class RunSeries:
             return
         if self._info is not None:
             family.remove(self._info[1])
-        elif reason := self._allowance.take():
+        elif reason := self.allowance.take():
             dropped[reason] += 1
             return
         else:

@@ -8,7 +8,7 @@ is not made, and its values are counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 
@@ -22,6 +22,9 @@ from primus_lens_exporter.series.system import cut
 from primus_lens_exporter.series.systemseries import SystemSeries
 from primus_lens_exporter.settings import Settings
 
+Key = tuple[Labels, str]
+"""One run on one rank: the labels that say who wrote, and the run's id."""
+
 
 class Store(Consumer):
     """All series; `generation` changes whenever a page would."""
@@ -32,13 +35,18 @@ class Store(Consumer):
         self._families = Families(rules, settings.limits_keys_per_rank)
         self._label_bytes = settings.limits_label_bytes
         self._system = SystemSeries(settings.limits_label_bytes)
-        self._runs: dict[tuple[Labels, str], RunSeries] = {}
-        self._held: defaultdict[Holder, set[tuple[Labels, str]]] = defaultdict(set)
+        self._runs: dict[Key, RunSeries] = {}
+        self._held: defaultdict[Holder, set[Key]] = defaultdict(set)
 
     @property
     def families(self) -> tuple[Family, ...]:
         """In the order of the page."""
         return self._families.all + self._system.all
+
+    @property
+    def runs(self) -> Mapping[Key, RunSeries]:
+        """Every run on every rank that is on the page."""
+        return self._runs
 
     def __len__(self) -> int:
         return sum(len(family) for family in self.families)
@@ -90,9 +98,15 @@ class Store(Consumer):
         for family in self.families:
             yield from family.parts()
 
-    def _remove(self, key: tuple[Labels, str]) -> None:
+    def _remove(self, key: Key) -> None:
         self.generation += 1
         self._runs.pop(key).remove()
+
+    def _new_run(self, labels: Labels, run_id: str, holder: Holder) -> RunSeries:
+        text = label_text((*labels, ("run_id", run_id)))
+        run = RunSeries(self._families, text, holder, self._label_bytes)
+        self._runs[labels, run_id] = run
+        return run
 
     def _run(
         self, labels: Labels, run_id: str, holder: Holder, records: list[Record]
@@ -112,9 +126,7 @@ class Store(Consumer):
             if reason is not None:
                 holder.dropped(reason, logged)
                 return None
-            text = label_text((*labels, ("run_id", run_id)))
-            run = RunSeries(self._families, text, holder.allowance, self._label_bytes)
-            self._runs[labels, run_id] = run
+            run = self._new_run(labels, run_id, holder)
         run.holders.add(holder)
         self._held[holder].add((labels, run_id))
         return run

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Holder, Labels
+from primus_lens_exporter.reading.consumer import Labels, SeriesHolder
 from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.series.family import Family, label_text
 from primus_lens_exporter.series.system import MEASURES, Reading, readings
@@ -30,7 +30,7 @@ class Entry:
     slot: int
     labels: Labels
     at: float
-    holder: Holder
+    holder: SeriesHolder
 
 
 class Group:
@@ -39,14 +39,14 @@ class Group:
     __slots__ = ("_allowance", "_entries", "_families", "_labels", "holders")
 
     def __init__(self, families: Families, labels: Labels, allowance: Allowance) -> None:
-        self.holders: set[Holder] = set()
+        self.holders: set[SeriesHolder] = set()
         self._families = families
         self._labels = label_text(labels)
         self._allowance = allowance
         self._entries: dict[tuple[str, str], Entry] = {}
         """By family and GPU."""
 
-    def set(self, reading: Reading, at: float, holder: Holder) -> str | None:
+    def set(self, reading: Reading, at: float, holder: SeriesHolder) -> str | None:
         """Keep the value, or return the reason why there is no series for it."""
         metric = reading.measure.metric
         known = self._entries.get((metric, reading.gpu))
@@ -71,7 +71,7 @@ class Group:
             self._families[metric].remove(entry.slot)
         self._allowance.give_back(len(self._entries))
 
-    def _entry(self, reading: Reading, at: float, holder: Holder) -> Entry:
+    def _entry(self, reading: Reading, at: float, holder: SeriesHolder) -> Entry:
         family = self._families[reading.measure.metric]
         own = label_text(reading.labels)
         prefix = family.prefix(",".join(filter(None, (self._labels, own))))
@@ -97,9 +97,9 @@ class SystemSeries:
         """In the order of the page."""
         self._label_bytes = label_bytes
         self._groups: dict[Labels, Group] = {}
-        self._held: dict[Holder, Held] = {}
+        self._held: dict[SeriesHolder, Held] = {}
 
-    def take(self, labels: Labels, samples: list[Record], holder: Holder) -> None:
+    def take(self, labels: Labels, samples: list[Record], holder: SeriesHolder) -> None:
         """Keep the newest values of one rank's samples."""
         pod = of_pod(labels)
         groups = self._group(pod, holder), self._group(labels, holder)
@@ -113,7 +113,7 @@ class SystemSeries:
         for reason, values in dropped.items():
             holder.dropped(reason, values)
 
-    def end(self, finish: float, holder: Holder) -> bool:
+    def end(self, finish: float, holder: SeriesHolder) -> bool:
         """A run was finished: what the rank said is over, unless it has sampled since.
 
         Returns whether it is.
@@ -123,7 +123,7 @@ class SystemSeries:
             return False
         return self.release(holder)
 
-    def release(self, holder: Holder) -> bool:
+    def release(self, holder: SeriesHolder) -> bool:
         """Keep alive no more what the rank has said; returns whether it has said anything."""
         held = self._held.pop(holder, None)
         for labels in set(held.groups) if held else ():
@@ -133,7 +133,7 @@ class SystemSeries:
                 self._groups.pop(labels).remove()
         return held is not None
 
-    def _group(self, labels: Labels, holder: Holder) -> Group:
+    def _group(self, labels: Labels, holder: SeriesHolder) -> Group:
         group = self._groups.get(labels)
         if group is None:
             group = self._groups[labels] = Group(self.families, labels, holder.allowance)

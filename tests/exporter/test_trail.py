@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+from holding import Holder
+from hypothesis import given
+from hypothesis import strategies as st
+from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.series.trail import EVERY_SECONDS, KEPT, LOSS, MAX_LOSSES
+from primus_lens_exporter.settings import Settings
+
+RANK = (("node_rank", "0"), ("local_rank", "0"))
+
+
+def trail_of(*batches, holder=None):
+    store = Store(Settings(records_path=(Path(),)))
+    for batch in batches:
+        store.take(RANK, list(batch), "file", 0, holder or Holder())
+    return store.runs[RANK, "r"].trail
+
+
+def at(time, step=None, **data):
+    return Record(time, data, step, "r")
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"),
+    [
+        ("loss", True), ("train/loss", True), ("eval_loss", True), ("lm loss", True),
+        ("a.b-loss", True), ("gloss", False), ("loss_scale", False), ("train/loss/x", False),
+    ],
+)  # fmt: skip
+def test_a_loss_is_known_by_its_key(key, is_one):
+    assert bool(LOSS.fullmatch(key)) is is_one
+
+
+def test_one_sample_in_ten_seconds_whatever_was_read_at_once():
+    records = [at(float(second), second, loss=second / 2) for second in range(100)]
+    one_by_one, at_once = trail_of(*([each] for each in records)), trail_of(records)
+    assert list(one_by_one.at) == list(range(0, 100, 10))
+    assert list(one_by_one.steps) == list(range(0, 100, 10))
+    assert list(one_by_one.losses["loss"]) == [second / 2 for second in range(0, 100, 10)]
+    assert list(at_once.at) == list(one_by_one.at)
+    assert list(at_once.losses["loss"]) == list(one_by_one.losses["loss"])
+
+
+def test_a_sample_has_the_newest_value_whichever_call_logged_it():
+    trail = trail_of([at(0, 1, loss=1), at(1, 2, lr=5)], [at(11, 3, loss=2)], [at(22, 4, lr=5)])
+    assert list(trail.losses["loss"]) == [1, 2, 2]
+    assert list(trail.steps) == [1, 3, 4]
+
+
+def test_a_loss_is_there_from_its_first_value_on():
+    trail = trail_of([at(0, 1, lr=1)], [at(20, 2, loss=3)], [at(30, 3, lr=1)])
+    assert list(trail.losses["loss"]) == [3, 3]
+    assert list(trail.window(trail.losses["loss"], 0, 40)) == [3, 3, 3]
+
+
+def test_the_oldest_samples_go():
+    trail = trail_of([at(second * EVERY_SECONDS, second, loss=1) for second in range(KEPT + 7)])
+    assert len(trail.at) == len(trail.steps) == len(trail.losses["loss"]) == KEPT
+    assert trail.at[0] == 7 * EVERY_SECONDS
+
+
+def test_few_losses_have_a_past():
+    trail = trail_of([at(0, 1, **{f"{each}/loss": 1 for each in range(9)})])
+    assert len(trail.losses) == MAX_LOSSES
+
+
+def test_clocks_that_go_back_do_no_harm():
+    trail = trail_of([at(100, 1)], [at(50, 2)], [at(1e12, 3)], [at(120, 4)])
+    assert list(trail.at) == [100, 1e12]
+
+
+def test_no_pod_has_more_trails_than_it_may_and_each_is_given_back():
+    store, holder = Store(Settings(records_path=(Path(),))), Holder(trails=2)
+    store.take(RANK, [Record(1.0, {}, 1, run) for run in "abc"], "file", 0, holder)
+    kept = [store.runs[RANK, run].trail is not None for run in "abc"]
+    assert (kept, holder.limits) == ([True, True, False], {"trails_per_pod": 1})
+    store.release(holder)
+    assert holder.trails.used == 0
+
+
+@given(st.lists(st.floats(0, 1000), max_size=30), st.floats(-50, 1100), st.floats(0, 500))
+def test_a_window_has_what_each_scrape_would_have_found(times, start, length):
+    trail = trail_of(*([at(time, slot)] for slot, time in enumerate(sorted(times))), [at(2000, 99)])
+    found = list(trail.window(trail.steps, start, start + length))
+    scrapes = [10 * each for each in range(-10, 200) if start <= 10 * each <= start + length]
+    known = [
+        [s for t, s in zip(trail.at, trail.steps, strict=True) if t <= each] for each in scrapes
+    ]
+    assert found == [steps[-1] for steps in known if steps]
