@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e kind-e2e compat docs manifests lint format bench soak clean
+.PHONY: help demo test e2e kind-e2e compat docs boards manifests lint format bench soak clean
 
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -30,6 +30,9 @@ docs: $(STAMP) ## draw the pictures of the documentation again
 	@$(BIN)/python -m pip install --quiet --group docs
 	@cd tests && ../$(BIN)/python draw_step_fix.py
 
+boards: $(STAMP) ## make Grafana's boards and their page in docs/
+	@cd boards && ../$(BIN)/python -m primus_lens_boards
+
 manifests: $(STAMP) ## render manifests/ and the chart's table of values
 	@cd tests && ../$(BIN)/python -m chart.manifests
 
@@ -43,8 +46,10 @@ format: $(STAMP) ## put the code into the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-soak: $(STAMP) ## ten minutes of 512 files, rotations, deletions and API outages
+soak: $(STAMP) ## ten minutes of 512 files, rotations, deletions and API outages; then fuzzing
 	$(BIN)/python benchmarks/soak.py
+	@$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python benchmarks/fuzz_reading.py 20
 
 bench: $(STAMP) ## measure against the peers
 	for each in benchmarks/bench_*.py; do $(BIN)/python $$each || exit 1; done

@@ -84,6 +84,8 @@ def leaves(values, path=()):
 
 # What one comment describes as a whole: pieces of Kubernetes objects.
 OPAQUE = {
+    "annotations",
+    "labels",
     "livenessProbe",
     "nodeSelector",
     "podSecurityContext",
