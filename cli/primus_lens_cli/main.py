@@ -34,6 +34,7 @@ COMMANDS = {
     "hook": Command("primus_lens_cli.hook", None, "check, install or remove the start-up hook"),
     "run": Command("primus_lens_cli.run", None, "run one command with the hook loaded"),
     "exporter": Command("primus_lens_exporter.cli", "exporter", "serve the metrics to Prometheus"),
+    "top": Command("primus_lens_exporter.top.cli", "exporter", "watch the runs in a terminal"),
     "webhook": Command("primus_lens_webhook.cli", "webhook", "put the hook into labelled pods"),
     "inject": Command("primus_lens_webhook.inject_cli", "webhook", "the same for YAML files"),
     "backfill": Command(

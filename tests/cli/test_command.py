@@ -20,7 +20,9 @@ def primus_lens(*arguments, python=sys.executable, **environ):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["hook"], ["run"], ["exporter"], ["backfill"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["hook"], ["run"], ["exporter"], ["backfill"], ["demo"], ["top"]]
+)
 def test_help_teaches(command):
     done = primus_lens(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")

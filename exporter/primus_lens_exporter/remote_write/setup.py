@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from primus_lens_exporter.http_peer import describe
 from primus_lens_exporter.remote_write import config
 from primus_lens_exporter.remote_write.client import Client
 from primus_lens_exporter.remote_write.config import Config
@@ -35,25 +36,14 @@ def outbox(
         settings = config.load(config_file) if config_file else Config()
     except ValueError as error:
         raise CannotSend(f"--remote-write.config.file: {error}") from None
-    if url.user and (settings.basic_auth or settings.authorization):
-        raise CannotSend("credentials in --remote-write.url and in the file; keep one of them")
     client = Client(url, settings)
     try:
         client.check()
     except (OSError, ValueError) as error:
-        raise CannotSend(f"--remote-write.config.file: {_say(error)}") from None
+        raise CannotSend(f"--remote-write.config.file: {describe(error)}") from None
     try:
         spool = Spool(spool_directory)
     except ValueError as error:
         raise CannotSend(f"--remote-write.spool-directory: {error}") from None
     telemetry = RemoteWriteTelemetry(registry)
     return Outbox(spool, spool_bytes, client, telemetry, label_bytes, settings.labels, allowed)
-
-
-def _say(error: Exception) -> str:
-    """UnicodeDecodeError's own text holds bytes of the credentials."""
-    if isinstance(error, UnicodeError):
-        return "the credentials are not UTF-8"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
