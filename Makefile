@@ -48,7 +48,6 @@ format: $(STAMP) ## put the code into the project's format
 
 soak: $(STAMP) ## ten minutes of 512 files, rotations, deletions and API outages; then fuzzing
 	$(BIN)/python benchmarks/soak.py
-	@$(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python benchmarks/fuzz_reading.py 20
 
 bench: $(STAMP) ## measure against the peers
