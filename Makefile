@@ -15,7 +15,7 @@ demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
 
 test: $(STAMP) ## run every test that needs no cluster
-	$(BIN)/pytest --numprocesses 2 --ignore tests/cluster --ignore tests/chart/test_releases.py
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/cluster --ignore tests/chart/test_releases.py
 
 e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/cluster_world.py)
 	$(BIN)/pytest --verbose tests/chart/test_releases.py tests/cluster
