@@ -30,7 +30,8 @@ def train(tmp_path):
 @pytest.fixture(scope="session")
 def wheel():
     """The wheel, built once from this checkout."""
-    sources = sorted(matrix.ROOT.glob("*/primus_lens_*/**/*.py"))
+    assets = matrix.ROOT.glob("exporter/*/live/assets/**/*.*")
+    sources = sorted([*matrix.ROOT.glob("*/primus_lens_*/**/*.py"), *assets])
     sources += [matrix.ROOT / "hook" / "wandb_step_fix.py", matrix.ROOT / "pyproject.toml"]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     directory = matrix.ROOT / ".venv" / "wheels" / digest

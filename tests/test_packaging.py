@@ -91,6 +91,14 @@ def test_start_up_files(wheel, name):
         assert STARTUP_FILES[name].strip() == f"{start.__module__}:{start.__name__}"
 
 
+def test_the_live_page_is_in_it(wheel):
+    assets = (ROOT / "exporter" / "primus_lens_exporter" / "live" / "assets").rglob("*.*")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {str(path.relative_to(ROOT / "exporter")) for path in assets}
+        assert names - set(archive.namelist()) == set()
+    assert "primus_lens_exporter/live/assets/index.html" in names
+
+
 def test_the_hook_depends_on_nothing(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
