@@ -314,9 +314,10 @@ def test_without_colours_the_words_stay(top, environ, coloured):
 
 
 def once(*arguments, **environ):
+    plain = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # xdist's
     done = subprocess.run(
         [*terminals.PROGRAM, "top", *arguments],
-        env={**os.environ, **environ},
+        env={**plain, **environ},
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=60,

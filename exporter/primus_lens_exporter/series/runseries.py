@@ -25,6 +25,7 @@ STEP_FIX = {
 }
 
 NO_SLOT = -1
+UNKNOWN = RunInfo({}, {})
 
 
 class Families:
@@ -89,7 +90,7 @@ class RunSeries:
         self.allowance = holder.allowance
         """Its tenant's: what its series are taken from."""
         self._loss_keys: list[str] = []
-        self.info = RunInfo({}, {})
+        self.info = UNKNOWN
         """What W&B and Kubernetes know of it."""
         self.trail: Trail | None = None
         """Its recent past; None where its tenant has many runs."""
