@@ -109,8 +109,9 @@ class History:
         while chunk := self._next(tail):
             batch = decode.decode(chunk)
             tail.careful = len(batch.records) < sum(batch.results.values())
-            self._take(batch.records)
-            yield
+            for record in batch.records:  # a chunk of long ones would hold up a scrape
+                self._take(record)
+                yield
 
     @staticmethod
     def _next(tail: Tail) -> bytes | None:
@@ -122,16 +123,15 @@ class History:
             return None
         return chunk
 
-    def _take(self, records: Iterable[Record]) -> None:
+    def _take(self, record: Record) -> None:
         wanted = self._wanted
-        for record in records:
-            if record.run != wanted.run_id or not wanted.since <= record.timestamp <= wanted.until:
-                continue
-            step = as_float(record.step)
-            for key in wanted.keys or record.data:
-                number = as_float(record.data.get(key))
-                if number is not None and (kept := self._kept(key)) is not None:
-                    kept.add(record.timestamp, step, number)
+        if record.run != wanted.run_id or not wanted.since <= record.timestamp <= wanted.until:
+            return
+        step = as_float(record.step)
+        for key in wanted.keys or record.data:
+            number = as_float(record.data.get(key))
+            if number is not None and (kept := self._kept(key)) is not None:
+                kept.add(record.timestamp, step, number)
 
     def _kept(self, key: str) -> Thinning | None:
         """None for what is no value of the user's, and beyond so many keys."""

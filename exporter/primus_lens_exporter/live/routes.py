@@ -31,6 +31,7 @@ MAX_KEYS = 64  # named in one request
 POINTS, MOST_POINTS, MOST_POINTS_OF_ALL = 600, 5_000, 100
 GZIP_BYTES = 1_000  # below, it does not pay
 GONE = "this run is gone, or its id is wrong"
+BUSY = "too many charts are being read; try again in a second"
 
 
 class Api:
@@ -75,9 +76,11 @@ class Api:
         except ValueError as error:
             return _error(request, 400, str(error))
         if self._waiting >= WAITING:
-            return _error(request, 503, "too many charts are being read; try again in a second")
+            return _error(request, 503, BUSY)
         with self._place():
             async with self._reading:  # one at a time: there is one processor for it
+                if request.transport is None:  # whoever asked has gone meanwhile
+                    return _error(request, 503, BUSY)
                 rank_id = request.query.get("id", "")
                 found = self._overview.rank(rank_id)
                 if found is None:
