@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 Settings = TypeVar("Settings")
+Parsed = TypeVar("Parsed")
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,6 +74,18 @@ def parse(
         return settings(**values)
     except ValueError as error:  # values that make no sense together
         parser.error(str(error))
+
+
+def argument(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
+    """For argparse's `type`: tells the text of a ValueError, which argparse leaves out."""
+
+    def parsed(text: str) -> Parsed:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def positive(text: str) -> int:

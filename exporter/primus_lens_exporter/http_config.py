@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a server is reached: credentials and TLS, from a file in the words of Prometheus.
+"""How a server is reached: its URL; credentials and TLS, from a file in the words of Prometheus.
 
 The keys are those of Prometheus' `http_config`, as many as are supported; any other is
 refused by name. No message may show a value: most of them are secrets.
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import yaml
+from yarl import URL
 
 # Keys of Prometheus' that somebody may bring along.
 UNSUPPORTED = {
@@ -24,6 +25,17 @@ UNSUPPORTED = {
 
 class ConfigError(ValueError):
     """The file cannot be used; one line for the user."""
+
+
+def server_url(text: str, example: str) -> URL:
+    """An http or https URL with a host. Raises ValueError, without showing the URL."""
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"expected a URL such as {example}")
+    return url
 
 
 class BasicAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ import pytest
 import sending
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from primus_lens_exporter.reading.allowance import Allowance
+from holding import Holder
 from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.remote_write import config, outbox, protocol, setup
 from primus_lens_exporter.remote_write.spool import Spool
@@ -397,11 +397,6 @@ async def test_a_spool_that_cannot_be_read_is_replaced_and_everything_sent(tmp_p
     async with Receiver() as receiver, send(receiver.url) as sending:
         await sending.wait(1, "samples_total", result="sent")
         assert sending.value("spools_set_aside_total") == 1
-
-
-class Holder:
-    def __init__(self):
-        self.allowance = Allowance(1000, "series")
 
 
 @pytest.mark.parametrize("how", ["release", "forget", "end"])

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from primus_lens_daemon.flags import Parser
+from primus_lens_daemon.flags import Parser, argument
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -76,20 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--label",
         dest="labels",
-        type=_label,
+        type=argument(added_label),
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="a label for every series; repeatable",
     )
     return parser
-
-
-def _label(text: str) -> tuple[str, str]:
-    try:
-        return added_label(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 @contextlib.contextmanager

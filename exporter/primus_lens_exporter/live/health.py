@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
+from primus_lens_exporter.live.schema import Exporter, Pods
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.pod import STATES
 from primus_lens_exporter.reading.follow import Follower
@@ -35,24 +35,24 @@ class Health:
         self._follower = follower
         self._pods = pods
 
-    def __call__(self) -> dict[str, Any]:
-        """The object `exporter` of docs/page.md."""
+    def __call__(self) -> Exporter:
+        """As it is now."""
         totals: defaultdict[str, float] = defaultdict(float)
         for family in self._telemetry.registry.collect():
             for sample in family.samples:
                 totals[sample.name] += sample.value
         size, seconds = self._telemetry.lag.most
-        return {
-            "ready": self._follower.ready,
+        return Exporter(
+            ready=self._follower.ready,
             **{name: int(totals[PREFIX + metric]) for name, metric in TOTALS.items()},
-            "series": len(self._store),
-            "lag_bytes": size,
-            "lag_seconds": seconds,
-            "pods": self._injections(),
-        }
+            series=len(self._store),
+            lag_bytes=size,
+            lag_seconds=seconds,
+            pods=self._injections(),
+        )
 
-    def _injections(self) -> dict[str, int] | None:
+    def _injections(self) -> Pods | None:
         if self._pods is None:
             return None
         counted = self._pods.injections()
-        return {state: counted[state] for state in STATES}
+        return Pods(**{state: counted[state] for state in STATES})

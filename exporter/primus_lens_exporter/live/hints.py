@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import msgspec
-
+from primus_lens_exporter.live.schema import Hint
 from primus_lens_exporter.series.trail import EVERY_SECONDS, Trail
 
 STALLED_SECONDS = 600.0
@@ -26,17 +25,6 @@ SPREAD_SECONDS = 3600.0
 SPREAD_OFFSET_SECONDS = 300.0  # the spike itself must not widen the spread
 SPREAD_CHANGES = 20
 SPREAD_DEVIATIONS = 6.0
-
-
-class Hint(msgspec.Struct, frozen=True):
-    """One thing that looks wrong."""
-
-    kind: str
-    alert: str
-    """The alert with the same definition; its runbook is docs/runbooks/ALERT.md."""
-
-    text: str
-    rank_ids: tuple[str, ...]
 
 
 class RankNow(NamedTuple):

@@ -13,22 +13,21 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 from primus_lens_hook import __version__
 
-from primus_lens_exporter.live.hints import Hint, hints, speed
+from primus_lens_exporter.live.hints import hints, speed
 from primus_lens_exporter.live.runs import (
     Group,
     Member,
-    Run,
     describe,
     identify,
     member,
     place,
     run_of,
 )
+from primus_lens_exporter.live.schema import Exporter, Hint, Run, Snapshot
 from primus_lens_exporter.reading.consumer import Labels
 from primus_lens_exporter.reading.slices import in_slices
 from primus_lens_exporter.series.runseries import RunSeries
@@ -40,9 +39,9 @@ HINTS_SECONDS = 10.0
 
 
 class Overview:
-    """`body` is what `/api/v1/runs` answers; `find` finds what it named."""
+    """`body` is what `/api/v1/runs` answers; `run` and `rank` find what it named."""
 
-    def __init__(self, store: Store, health: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, store: Store, health: Callable[[], Exporter]) -> None:
         self._store = store
         self._health = health
         self._making = asyncio.Lock()
@@ -52,7 +51,7 @@ class Overview:
         self._hints: dict[tuple[Group, tuple[bool, ...]], list[Hint]] = {}
 
     async def body(self) -> bytes:
-        """JSON, see docs/page.md."""
+        """A Snapshot, as JSON."""
         async with self._making:
             if time.monotonic() - self._made_at >= BODY_SECONDS:
                 await in_slices(self._make())
@@ -72,8 +71,7 @@ class Overview:
 
     def _make(self) -> Iterator[None]:
         now = time.time()
-        again = time.monotonic() - self._hinted_at >= HINTS_SECONDS
-        if again:
+        if time.monotonic() - self._hinted_at >= HINTS_SECONDS:
             self._hinted_at = time.monotonic()
             self._speeds, self._hints = {}, {}
         current = newest_of_each_rank(self._store.runs)
@@ -89,14 +87,7 @@ class Overview:
             yield
         runs.sort(key=attrgetter("last_record"), reverse=True)
         left_out = len(self._store.runs) - sum(len(run.ranks) for run in runs)
-        answer = {
-            "now": now,
-            "version": __version__,
-            "exporter": self._health(),
-            "left_out": left_out,
-            "runs": runs,
-        }
-        self._body = msgspec.json.encode(answer)
+        self._body = msgspec.json.encode(Snapshot(now, __version__, self._health(), runs, left_out))
         self._made_at = time.monotonic()
 
     def _speed(self, key: Key, series: RunSeries, now: float) -> float | None:

@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from primus_lens_exporter.live.hints import Hint, RankNow
+from primus_lens_exporter.live.hints import RankNow
+from primus_lens_exporter.live.schema import Headline, Hint, Rank, Run, Value
 from primus_lens_exporter.reading.consumer import Labels
 from primus_lens_exporter.reading.decode import NON_FINITE
 from primus_lens_exporter.series.runseries import RunSeries
@@ -23,60 +22,8 @@ from primus_lens_exporter.series.store import Key
 
 SPARK_POINTS = 60
 
-Value = float | str
-"""A number, or the word of the records for one that JSON has none for."""
-
 Group = tuple[str, str]
 """What makes ranks one run, as in the rules: namespace and run id."""
-
-
-class Headline(msgspec.Struct):
-    """The one value that tells most of a run: its loss, or what it logged first."""
-
-    key: str
-    value: Value
-
-
-class Rank(msgspec.Struct):
-    """One run on one rank."""
-
-    id: str
-    pod: str
-    container: str
-    node: str
-    node_rank: str
-    local_rank: str
-    step: Value | None
-    records: int
-    last_record: float
-    steps_per_second: float | None
-    headline: Headline | None
-
-
-class Run(msgspec.Struct):
-    """One run on all its ranks that this exporter reads."""
-
-    id: str
-    run_id: str
-    namespace: str
-    project: str
-    entity: str
-    name: str
-    group: str
-    job_type: str
-    workload: str
-    workload_kind: str
-    finished: bool
-    step: Value | None
-    records: int
-    last_record: float
-    steps_per_second: float | None
-    keys: int
-    headline: Headline | None
-    spark: list[float | None]
-    step_fix: dict[str, int] | None
-    hints: list[Hint]
-    ranks: list[Rank]
 
 
 class Member(NamedTuple):

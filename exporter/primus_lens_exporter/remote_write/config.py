@@ -67,11 +67,5 @@ def load(path: Path) -> Config:
 
 
 def receiver(text: str) -> URL:
-    """An http or https URL with a host. Raises ValueError, without showing the URL."""
-    try:
-        url = URL(text)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("expected a URL such as http://prometheus:9090/api/v1/write")
-    return url
+    """The URL that is written to. Raises ValueError."""
+    return http_config.server_url(text, "http://prometheus:9090/api/v1/write")

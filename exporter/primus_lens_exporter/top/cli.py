@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from primus_lens_daemon.flags import Parser, positive
+from primus_lens_daemon.flags import Parser, argument, positive
 from rich.console import Console
 from yarl import URL
 
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser("primus-lens top", DESCRIPTION, EPILOG)
     parser.add_argument(
         "url",
-        type=_url,
+        type=argument(lambda given: http_config.server_url(given, DEFAULT_URL)),
         nargs="?",
         default=URL(DEFAULT_URL),
         metavar="URL",
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--interval",
-        type=_seconds,
+        type=argument(positive),
         default=2,
         metavar="SECONDS",
         help="how often to ask [default: 2]",
@@ -93,20 +93,3 @@ def _parser() -> argparse.ArgumentParser:
         help="print one table and end, as is done where there is no terminal",
     )
     return parser
-
-
-def _url(given: str) -> URL:
-    try:
-        url = URL(given)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host:  # it may hold a password
-        raise argparse.ArgumentTypeError(f"expected a URL such as {DEFAULT_URL}")
-    return url
-
-
-def _seconds(given: str) -> int:
-    try:
-        return positive(given)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -13,7 +13,7 @@ from yarl import URL
 
 from primus_lens_exporter.http_config import HttpConfig
 from primus_lens_exporter.http_peer import Peer, describe
-from primus_lens_exporter.top.api import Snapshot
+from primus_lens_exporter.live.schema import Snapshot
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 64 << 20  # far more than any exporter has to say

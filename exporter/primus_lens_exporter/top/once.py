@@ -8,8 +8,8 @@ import time
 from rich.console import Console
 from rich.text import Text
 
+from primus_lens_exporter.live.schema import Snapshot
 from primus_lens_exporter.top import panels, rows, text
-from primus_lens_exporter.top.api import Snapshot
 from primus_lens_exporter.top.columns import table
 from primus_lens_exporter.top.state import State
 

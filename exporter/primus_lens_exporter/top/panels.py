@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
+from primus_lens_exporter.live.schema import Run, Snapshot
 from primus_lens_exporter.top import rows, text
-from primus_lens_exporter.top.api import Run, Snapshot
 
 SEPARATOR = " · "
 NO_RUNS = "No runs yet: a run appears here when its training logs for the first time."
@@ -37,7 +37,7 @@ def hints(run: Run, console: Console, width: int | None) -> list[Text]:
 
 def about(run: Run, console: Console, width: int) -> list[Text]:
     """Its whole name, its hints, and what else is known of it."""
-    fix, headline = run.step_fix, run.headline
+    fix, headline = run.step_fix or {}, run.headline
     facts = [
         ("id", run.run_id),
         ("entity", run.entity),
@@ -49,10 +49,10 @@ def about(run: Run, console: Console, width: int) -> list[Text]:
         ("keys", f"{run.keys:,}"),
         ("records", f"{run.records:,}"),
     ]
-    if fix and fix.conflicts:
-        facts.append(("conflicts", f"{fix.conflicts:,} of {fix.logs:,} log calls"))
-    if fix and fix.dropped:
-        facts.append(("dropped", f"{fix.dropped:,} rows"))
+    if conflicts := fix.get("conflicts"):
+        facts.append(("conflicts", f"{conflicts:,} of {fix.get('logs', 0):,} log calls"))
+    if dropped := fix.get("dropped"):
+        facts.append(("dropped", f"{dropped:,} rows"))
     told = [Text(text.harmless(f"{name} {fact}")) for name, fact in facts if fact]
     return [
         *Text(text.harmless(run.title), "bold").wrap(console, width),

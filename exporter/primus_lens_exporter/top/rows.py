@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
+from primus_lens_exporter.live.schema import Headline, Hint, Rank, Run
 from primus_lens_exporter.series.trail import LOSS
 from primus_lens_exporter.top import text
-from primus_lens_exporter.top.api import Headline, Hint, Rank, Run
 from primus_lens_exporter.top.columns import Column
 
 SPARK_CELLS = 12
@@ -27,7 +27,7 @@ def runs(shown: Sequence[Run], now: float) -> list[Column[Run]]:
     """The columns for these runs."""
 
     def conflicts(run: Run) -> Text:
-        count = run.step_fix.conflicts if run.step_fix else 0
+        count = (run.step_fix or {}).get("conflicts")
         return Text(f"{count:,}" if count else "")
 
     def speed(run: Run) -> Text:

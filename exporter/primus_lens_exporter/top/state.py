@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from primus_lens_exporter.top.api import Run, Snapshot
+from primus_lens_exporter.live.schema import Run, Snapshot
 
 # What is equal is ordered by name, and recent is whoever logged within the same minute: rows
 # that change places all the time cannot be read.

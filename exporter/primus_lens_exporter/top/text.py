@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from primus_lens_exporter.top.api import Value
+from primus_lens_exporter.live.schema import Value
 
 LONGEST = 4_096  # characters of a text; more are never seen
 INSTEAD = "\N{REPLACEMENT CHARACTER}"

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
-from primus_lens_exporter.top.api import Snapshot
+from primus_lens_exporter.live.schema import Snapshot
 from primus_lens_exporter.top.client import Client, Trouble
 from primus_lens_exporter.top.keys import Keyboard, Keys
 from primus_lens_exporter.top.screen import Screen

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `GET /api/v1/runs` answers, as far as it is shown. Further fields are ignored."""
+"""What `GET /api/v1/runs` answers: written by the exporter, read by `primus-lens top`.
+
+The live page reads it too; docs/page.md explains it. Readers ignore further fields.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
-# JSON has no word for NaN and infinities; they come as "NaN", "Infinity", "-Infinity".
 Value = float | str
+"""A number, or the word of the records for one that JSON has none for."""
 
 
 class Headline(msgspec.Struct, frozen=True):
-    """The one value that stands for the run."""
+    """The one value that tells most of a run: its loss, or what it logged first."""
 
     key: str
     value: Value
 
 
 class Rank(msgspec.Struct, frozen=True):
-    """One process of a run; `pod`, `container` and `node` are "" outside Kubernetes."""
+    """One run on one rank; `pod`, `container` and `node` are "" outside Kubernetes."""
 
     id: str
     pod: str
@@ -33,25 +36,18 @@ class Rank(msgspec.Struct, frozen=True):
 
 
 class Hint(msgspec.Struct, frozen=True):
-    """Something that is wrong for certain, and the alert with the same definition."""
+    """One thing that looks wrong."""
 
     kind: str
     alert: str
+    """The alert with the same definition; its runbook is docs/runbooks/ALERT.md."""
+
     text: str
     rank_ids: tuple[str, ...]
 
 
-class StepFix(msgspec.Struct, frozen=True):
-    """What the step fix has counted."""
-
-    logs: int = 0
-    conflicts: int = 0
-    dropped: int = 0
-    flushes: int = 0
-
-
 class Run(msgspec.Struct, frozen=True):
-    """A run and its ranks; a name that nobody knows is ""."""
+    """A run on all its ranks that the exporter reads; a name that nobody knows is ""."""
 
     id: str
     run_id: str
@@ -70,10 +66,12 @@ class Run(msgspec.Struct, frozen=True):
     steps_per_second: float | None
     keys: int
     headline: Headline | None
-    spark: tuple[float | None, ...]
-    step_fix: StepFix | None
-    hints: tuple[Hint, ...]
-    ranks: tuple[Rank, ...]
+    spark: list[float | None]
+    step_fix: dict[str, int] | None
+    """The step fix's counters by name, without those that are 0."""
+
+    hints: list[Hint]
+    ranks: list[Rank]
 
     @property
     def title(self) -> str:
@@ -90,7 +88,7 @@ class Pods(msgspec.Struct, frozen=True):
 
 
 class Exporter(msgspec.Struct, frozen=True):
-    """How the exporter itself is."""
+    """How the exporter itself is: its telemetry, added up."""
 
     ready: bool
     files: int
@@ -103,6 +101,7 @@ class Exporter(msgspec.Struct, frozen=True):
     refused_files: int
     limited: int
     pods: Pods | None
+    """None outside Kubernetes."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -111,6 +110,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     now: float
     version: str
     exporter: Exporter
-    runs: tuple[Run, ...]
+    runs: list[Run]
     left_out: int = 0
     """Runs on one rank that were too many to be sent."""
