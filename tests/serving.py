@@ -35,6 +35,11 @@ def record(step=1, run="r", timestamp=1.5, **data):
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
+def late(*arguments, **data):
+    """The record of a late row; arguments as for `record`."""
+    return record(*arguments, **data)[:-2] + b',"late":true}\n'
+
+
 class Exporter:
     def __init__(self, root, *flags, wrapper=(), environ=()):
         self.root = root

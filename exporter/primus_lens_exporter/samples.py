@@ -242,7 +242,7 @@ def _advance(series: Series, at: int, ahead: float) -> int | None:
 
 def _values(record: Record) -> Iterator[tuple[str | None, float]]:
     """Key and number of each sample that the record stands for; None: the step."""
-    if record.step is not None:
+    if record.step is not None and not record.late:
         yield None, as_float(record.step) or 0.0
     for key, value in record.data.items():
         if type(value) is float:

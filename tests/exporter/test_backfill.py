@@ -21,7 +21,7 @@ from primus_lens_hook import contract
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from receiver import Prometheus
 from sending import Sending
-from serving import record
+from serving import late, record
 
 ALL = '{__name__=~"primus_lens_.+"}'
 NOW = float(int(time.time()) - 3600)
@@ -125,6 +125,17 @@ def test_backfill_and_remote_write_give_the_same_samples(tmp_path, records, trai
     with Prometheus(tmp_path / "two") as prometheus:
         assert prometheus.samples(ALL, NOW + 4000) == sent
     assert sum(map(len, sent.values())) == trained
+
+
+def test_a_late_row_is_in_the_text_without_its_step(rank, records):
+    lines = record(7, "r", NOW, loss=1), late(900, "r", NOW + 1, a=2), record(3, "r", NOW + 2)
+    (rank / "wandb_metrics.jsonl").write_bytes(b"".join(lines))
+    done = run(records)
+    assert "samples  4 of 3 series\n" in done.stderr
+    assert "dropped" not in done.stderr
+    found = {name: points for (name, _), points in metrics(done.stdout).items() if name == "step"}
+    assert found == {"step": [(NOW, 7), (NOW + 2, 3)]}
+    assert values(done.stdout, "a") == [2]
 
 
 @pytest.fixture

@@ -29,6 +29,11 @@ def results(chunk):
         (b'{"timestamp":"now","data":{}}', "wrong_type"),
         (b'{"timestamp":1,"data":[]}', "wrong_type"),
         (b'{"timestamp":1,"step":"3","data":{}}', "wrong_type"),
+        (GOOD[:-1] + b',"late":true}', "ok"),
+        (GOOD[:-1] + b',"late":"yes"}', "wrong_type"),
+        (GOOD[:-1] + b',"late":1}', "wrong_type"),
+        (GOOD[:-1] + b',"late":null}', "wrong_type"),
+        (GOOD[:-1] + b',"late":{"late":{}}}', "wrong_type"),
         (b"[1, 2]", "wrong_type"),
         (b'{"data":{}}', "wrong_type"),
         (b'{"timestamp":1,"data":{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}}", "too_deep"),
@@ -46,6 +51,13 @@ def test_a_record_behind_a_torn_line_is_read():
     batch = decode.decode(GOOD[:20] + GOOD + b"\n")
     assert [record.step for record in batch.records] == [3]
     assert dict(batch.results) == {"torn": 1, "ok": 1}
+
+
+def test_a_row_is_late_only_where_the_line_says_so():
+    lines = [GOOD[:-1] + rest for rest in (b"}", b',"late":true}', b',"late":false}')]
+    assert [record.late for record in decode.decode(b"\n".join(lines)).records] == [0, 1, 0]
+    repaired = decode.decode(b'{"timestamp":1,"step":3,"data":{"a":NaN},"late":true}')
+    assert [record.late for record in repaired.records] == [True]
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

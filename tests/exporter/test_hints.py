@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+from pathlib import Path
 
 import pytest
+from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.live.hints import RankNow, hints, speed
 from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.series.trail import Trail
+from primus_lens_exporter.settings import Settings
 
 NOW = 10_000.0
 
@@ -92,6 +96,24 @@ def moving(steps_per_sample, count=60):
 def test_a_straggler_makes_less_than_two_thirds_of_the_median_rank(steps_per_sample, is_one):
     ranks = [rank(each, trail=moving(10)) for each in range(3)]
     slow = rank(3, trail=moving(steps_per_sample))
+    assert found(*ranks, slow) == ([("rank_straggler", "0/3")] if is_one else [])
+
+
+def read(steps_per_sample, late_per_sample, count=60):
+    """What an exporter keeps of a row and a late row each ten seconds."""
+    store = Store(Settings(records_path=(Path(),)))
+    for slot in range(count):
+        at = NOW - 10 * (count - 1 - slot)
+        late = Record(at, {}, slot * late_per_sample, "r", late=True)
+        rows = [Record(at, {}, slot * steps_per_sample, "r"), late]
+        store.take((), rows, "file", 0, Holder())
+    return store.runs[(), "r"].trail
+
+
+@pytest.mark.parametrize(("steps", "late_steps", "is_one"), [(10, 1, False), (1, 10, True)])
+def test_late_rows_neither_make_nor_hide_a_straggler(steps, late_steps, is_one):
+    ranks = [rank(each, trail=moving(10)) for each in range(3)]
+    slow = rank(3, trail=read(steps, late_steps))
     assert found(*ranks, slow) == ([("rank_straggler", "0/3")] if is_one else [])
 
 

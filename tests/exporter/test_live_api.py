@@ -13,7 +13,7 @@ from primus_lens_exporter.live.overview import shown
 from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
-from serving import record, until
+from serving import late, record, until
 
 RUN = {"project": "p", "name": "n", "group": "g", "step_fix": {"logs": 9, "conflicts": 2}}
 
@@ -80,6 +80,20 @@ def test_a_chart_has_the_very_values_of_the_file(exporter, log):
     assert loss["value"] == [step / 4 for step in range(300)]
     assert loss["step"] == list(range(300))
     assert loss["time"] == sorted(loss["time"])
+
+
+def test_a_late_row_is_drawn_at_its_own_step_and_moves_no_run(exporter, log):
+    begin = time.time() - 40
+    for second in range(40):
+        log(record(second, timestamp=begin + second, loss=1))
+        log(late(9 * second, timestamp=begin + second, **{"eval/loss": second}))
+    exporter.lines("ok", 80)
+    (run,) = live.runs(exporter)
+    assert (run["step"], run["ranks"][0]["step"], run["records"]) == (39, 39, 80)
+    assert run["steps_per_second"] == pytest.approx(1, rel=0.3)
+    drawn = live.history(exporter, key="eval/loss")["keys"]["eval/loss"]
+    assert drawn["step"] == [9 * second for second in drawn["value"]]
+    assert len(drawn["step"]) == 40
 
 
 def test_a_chart_grows_by_what_is_new(exporter, log):

@@ -13,7 +13,7 @@ import pytest
 from api_server import ApiServer
 from kubelet import Kubelet, rank
 from receiver import Prometheus as Receiver
-from serving import Exporter, free_port, record, until
+from serving import Exporter, free_port, late, record, until
 
 TRAIN = """
     import wandb
@@ -83,6 +83,18 @@ def test_a_training_in_a_real_prometheus(train, tmp_path):
         join = "primus_lens_wandb_step * on(run_id) group_left(project) primus_lens_wandb_run_info"
         assert ask(join)[0][0]["project"] == "p"
         assert ask("up")[0][1] == "1"
+
+
+def test_late_rows_move_no_step_in_a_real_prometheus(rank, tmp_path):
+    rows = [record(step, timestamp=time.time()) + late(step * 1000, loss=step) for step in range(9)]
+    (rank / "wandb_metrics.jsonl").write_bytes(b"".join(rows))
+    with (
+        Exporter(tmp_path / "records") as exporter,
+        prometheus(tmp_path, f"127.0.0.1:{exporter.port}") as ask,
+    ):
+        until(lambda: ask("primus_lens_wandb_records_total == 18"), 30)
+        assert ask("primus_lens_wandb_step")[0][1] == "8"
+        assert ask('primus_lens_wandb_metric{key="loss"}')[0][1] == "8"
 
 
 def test_the_labels_of_a_pod_are_kept_and_its_series_end_with_it(tmp_path):

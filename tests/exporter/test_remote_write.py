@@ -21,7 +21,7 @@ from primus_lens_exporter.remote_write import config, outbox, protocol, setup
 from primus_lens_exporter.remote_write.spool import Spool
 from receiver import PASSWORD, USER, Prometheus
 from sending import Sending, until
-from serving import record
+from serving import late, record
 
 ALL = '{__name__=~"primus_lens_wandb_(metric|step)"}'
 # Of PASSWORD; made once, since few machines have a program for it.
@@ -212,6 +212,22 @@ async def test_a_request_is_as_the_protocol_wants_it(rank, send):
     assert headers["Content-Type"] == "application/x-protobuf"
     assert headers["X-Prometheus-Remote-Write-Version"] == "0.1.0"
     assert headers["User-Agent"].startswith("primus-lens-exporter/")
+
+
+@asynchronous
+async def test_prometheus_gets_the_values_of_late_rows_and_not_their_steps(
+    rank, send, prometheus, start
+):
+    rows = [record(step, "r", start + step, loss=step) for step in (1, 2, 3)]
+    rows[2:2] = [late(900, "r", start + 2.5, a=9)]
+    log(rank, *rows, record(1, "r", start + 4))  # back at a checkpoint
+    async with send(prometheus.write_url) as sending:
+        await sending.wait(8, "samples_total", result="sent")
+    samples = received(prometheus, start + 600)
+    at = round(start * 1000)
+    steps = [(at + 1000, 1.0), (at + 2000, 2.0), (at + 3000, 3.0), (at + 4000, 1.0)]
+    assert samples["0", "1", "r", ""] == steps
+    assert samples["0", "1", "r", "a"] == [(at + 2500, 9.0)]
 
 
 ELSEWHERE = {"status": 307, "headers": {"Location": "/elsewhere"}}

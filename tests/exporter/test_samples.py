@@ -59,6 +59,16 @@ def test_each_number_of_a_record_is_a_sample_at_its_time():
     ]
 
 
+def test_a_late_row_has_samples_of_its_values_and_none_of_its_step():
+    made, late = sampler(), Record(NOW, {"a": 1.5}, 900, "r", late=True)
+    samples = take([record(step=7, a=1), late, record(NOW + 1, step=3)], sampler=made)
+    at = round(NOW * 1000)
+    assert [(t, v) for name, t, v in samples if "_step" in name] == [(at, 7), (at + 1000, 3)]
+    assert [(t, v) for name, t, v in samples if "_metric" in name] == [(at, 1), (at + 1, 1.5)]
+    take([Record(-1.0, {"a": 1}, 900, "r", late=True)], sampler=made)
+    assert made.dropped == {"bad_time": 1}  # of a step that would be no sample, none is lost
+
+
 def test_numbers_that_are_not_finite_are_samples():
     values = [value for _, _, value in take([record(a="NaN", b="-Infinity", c=10**400)])]
     assert math.isnan(values[0])

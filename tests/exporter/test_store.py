@@ -54,6 +54,47 @@ def test_newest_value_of_each_key_and_the_count_of_records():
     }
 
 
+def late(at, step, **data):
+    return Record(at, data, step, "r", late=True)
+
+
+def row(at, step, **data):
+    return Record(at, data, step, "r")
+
+
+def test_a_late_row_counts_and_sets_its_keys_and_no_step():
+    store = filled(row(1.0, 7, loss=1), late(2.0, 900, **{"eval/loss": 3}))
+    assert series(store) == {
+        ("metric", "0", "1", "r", "loss"): 1,
+        ("metric", "0", "1", "r", "eval/loss"): 3,
+        ("step", "0", "1", "r"): 7,
+        ("last_record_timestamp_seconds", "0", "1", "r"): 2,
+        ("records_total", "0", "1", "r"): 2,
+    }
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 99)), min_size=1), st.booleans())
+def test_the_step_is_that_of_the_newest_row_that_is_not_late(rows, at_once):
+    """Lower than the one before it too: a run that is resumed from a checkpoint goes back."""
+    records = [Record(at, {}, step, "r", late=late) for at, (late, step) in enumerate(rows)]
+    store = an_empty()
+    for batch in [records] if at_once else [[each] for each in records]:
+        take(store, Holder(), *batch)
+    steps = [step for late, step in rows if not late]
+    assert series(store).get(("step", "0", "1", "r")) == (steps[-1] if steps else None)
+
+
+def test_a_run_of_late_rows_has_no_step_until_another_row_comes():
+    holder = Holder(4)
+    store = filled(late(1.0, 9, a=1), holder=holder)
+    assert not [key for key in series(store) if key[0] == "step"]
+    assert holder.allowance.used == len(series(store)) == 3
+    take(store, holder, row(2.0, 3))
+    assert series(store)[("step", "0", "1", "r")] == 3
+    store.release(holder)
+    assert holder.allowance.used == 0
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [

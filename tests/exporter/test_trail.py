@@ -24,6 +24,10 @@ def at(time, step=None, **data):
     return Record(time, data, step, "r")
 
 
+def late(time):
+    return Record(time, {"loss": 9}, 10**6, "r", late=True)
+
+
 @pytest.mark.parametrize(
     ("key", "is_one"),
     [
@@ -49,6 +53,15 @@ def test_a_sample_has_the_newest_value_whichever_call_logged_it():
     trail = trail_of([at(0, 1, loss=1), at(1, 2, lr=5)], [at(11, 3, loss=2)], [at(22, 4, lr=5)])
     assert list(trail.losses["loss"]) == [1, 2, 2]
     assert list(trail.steps) == [1, 3, 4]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_late_rows_leave_no_step_and_their_losses(at_once):
+    rows = [late(0), at(10, 5, loss=1), late(15), late(20), at(30, 3, loss=2), late(40)]
+    trail = trail_of(rows) if at_once else trail_of(*([row] for row in rows))
+    assert list(trail.at) == [0, 10, 20, 30, 40]
+    assert list(trail.steps) == [5, 5, 3, 3]
+    assert list(trail.losses["loss"]) == [9, 1, 9, 2, 9]
 
 
 def test_a_loss_is_there_from_its_first_value_on():

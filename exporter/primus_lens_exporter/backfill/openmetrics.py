@@ -23,7 +23,7 @@ from primus_lens_exporter.series.system import MEASURES
 
 FAMILIES = {
     METRIC: ("gauge", "Value logged under each key."),
-    STEP: ("gauge", "Step of each log call."),
+    STEP: ("gauge", "Step of each log call that was not late."),
     **{name: (measure.kind, measure.help) for name, measure in MEASURES.items()},
 }
 """Type and help, in the order of the text."""

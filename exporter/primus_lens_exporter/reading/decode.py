@@ -53,6 +53,8 @@ class Record(msgspec.Struct, gc=False):
     step: int | float | None = None
     run: str = ""
     sample: bool = False
+    late: bool = False
+    """It came late, or its step belongs to another counter: the step says nothing of progress."""
 
 
 def is_sample(record: Record) -> bool:

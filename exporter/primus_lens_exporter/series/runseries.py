@@ -125,7 +125,7 @@ class RunSeries:
 
     @property
     def step(self) -> float | None:
-        """The newest one; None while none is known."""
+        """That of the newest row that was not late; None while there is none."""
         return None if self._step is None else self._families.step.values[self._step]
 
     @property
@@ -156,7 +156,8 @@ class RunSeries:
         step = None
         for record in records:
             if record.step is not None:
-                step = record.step
+                if not record.late:
+                    step = record.step
             elif record.sample:  # asked last: log calls have a step as a rule
                 samples.append(record)
                 continue

@@ -70,7 +70,7 @@ class Trail:
         step: float | None = None
         losses: dict[str, float] = {}
         for record in records:
-            if record.step is not None:
+            if record.step is not None and not record.late:
                 step = as_float(record.step)
             for key in self.losses:
                 if (value := as_float(record.data.get(key))) is not None:
