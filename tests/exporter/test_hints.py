@@ -99,14 +99,14 @@ def test_a_straggler_makes_less_than_two_thirds_of_the_median_rank(steps_per_sam
     assert found(*ranks, slow) == ([("rank_straggler", "0/3")] if is_one else [])
 
 
-def read(steps_per_sample, late_per_sample, count=60):
-    """What an exporter keeps of a row and a late row each ten seconds."""
+def read(steps_per_sample, late_per_sample, count=60, first=0):
+    """What an exporter keeps of a row (from `first` on) and a late row each ten seconds."""
     store = Store(Settings(records_path=(Path(),)))
     for slot in range(count):
         at = NOW - 10 * (count - 1 - slot)
         late = Record(at, {}, slot * late_per_sample, "r", late=True)
         rows = [Record(at, {}, slot * steps_per_sample, "r"), late]
-        store.take((), rows, "file", 0, Holder())
+        store.take((), rows if slot >= first else [late], "file", 0, Holder())
     return store.runs[(), "r"].trail
 
 
@@ -115,6 +115,12 @@ def test_late_rows_neither_make_nor_hide_a_straggler(steps, late_steps, is_one):
     ranks = [rank(each, trail=moving(10)) for each in range(3)]
     slow = rank(3, trail=read(steps, late_steps))
     assert found(*ranks, slow) == ([("rank_straggler", "0/3")] if is_one else [])
+
+
+@pytest.mark.parametrize(("first", "is_one"), [(29, True), (30, False), (60, False)])
+def test_speeds_are_compared_five_minutes_after_the_first_row_that_is_not_late(first, is_one):
+    ranks = [rank(each, trail=moving(10)) for each in range(3)]
+    assert bool(found(*ranks, rank(3, trail=read(1, 10, first=first)))) is is_one
 
 
 @pytest.mark.parametrize(("count", "is_one"), [(30, False), (31, True)])

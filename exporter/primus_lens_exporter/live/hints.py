@@ -131,7 +131,10 @@ def _slow(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
 
 def _known_for_long(rank: RankNow, now: float) -> bool:
     """Whether its speed is that of five minutes: that of a few samples tells nothing."""
-    return rank.trail is not None and rank.trail.at[0] <= now - SPEED_SECONDS
+    if rank.trail is None or not rank.trail.steps:
+        return False
+    # The first sample with a step: rows without one, and late rows, may have come before.
+    return rank.trail.at[-len(rank.trail.steps)] <= now - SPEED_SECONDS
 
 
 def _moved(rank: RankNow, now: float) -> bool:
