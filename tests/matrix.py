@@ -2,7 +2,7 @@
 """The interpreters and wandb versions that the hook is tried on.
 
 Each cell is a virtual environment below `.venv/matrix`, made when it is first asked for
-and kept. The pins are what the old versions need to import at all.
+and kept until its pins change. The pins are what the old versions need to import at all.
 """
 
 import fcntl
@@ -61,13 +61,14 @@ def environment(cell, wheel):
     with (CELLS / f"{cell.name}.lock").open("w") as lock:  # two test workers, one cell
         fcntl.flock(lock, fcntl.LOCK_EX)
         complete = directory / ".complete"
-        if not complete.exists():
+        pins = "\n".join(cell.pins)
+        if not complete.exists() or complete.read_text() != pins:
             shutil.rmtree(directory, ignore_errors=True)
             base = interpreter(cell.python)
             subprocess.run([base, "-m", "venv", directory], check=True)
             requirement = f"wandb=={cell.wandb}" if cell.wandb else "wandb"
             pip(python, "install", requirement, "numpy", *cell.pins)
-            complete.touch()
+            complete.write_text(pins)
         installed = directory / ".wheel"
         if not installed.exists() or installed.read_text() != wheel.parent.name:
             pip(python, "install", "--no-deps", "--force-reinstall", wheel)
