@@ -23,8 +23,8 @@ e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/cluster_w
 kind-e2e: $(STAMP) ## the same on a kind cluster made for it (NODE_IMAGE=kindest/node:TAG, KEEP=1)
 	@tests/cluster/kind.sh
 
-compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (500 MB, once)
-	@cd tests && ../$(BIN)/python compat.py
+compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (ONLY=frameworks)
+	@cd tests && ../$(BIN)/python compat.py $(if $(ONLY),--only '$(ONLY)')
 
 docs: $(STAMP) ## draw the pictures of the documentation again
 	@$(BIN)/python -m pip install --quiet --group docs

@@ -6,6 +6,7 @@ its own files. Prints a row for each training; the exit status is 1 if the step 
 a value or the JSONL a call.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -28,10 +29,11 @@ COLUMNS = ("Python, wandb", "training", "rows sent", "in JSONL", "in W&B, alone"
 
 
 def main():
+    only = arguments().only
     console = Console(width=None if sys.stdout.isatty() else 170)
     with tempfile.TemporaryDirectory(prefix="primus-lens-wheel-") as directory:
         wheel = build_wheel(directory)
-        work = [*pattern_cells(wheel, console), *framework_cells(wheel, console)]
+        work = [*pattern_cells(wheel, console, only), *framework_cells(wheel, console, only)]
     table = Table(*COLUMNS, title="values that W&B does not have in the end")
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -43,6 +45,13 @@ def main():
     for text in failed:
         console.print(text, markup=False)
     return 1 if failed else 0
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    text = 'train only what has TEXT in its first two columns of the table: "frameworks", "Keras"'
+    parser.add_argument("--only", metavar="TEXT", default="", help=text)
+    return parser.parse_args()
 
 
 def tried(cell, name, python, script, flags):
@@ -72,28 +81,34 @@ def build_wheel(directory):
     return next(Path(directory).glob("*.whl"))
 
 
-def pattern_cells(wheel, console):
+def pattern_cells(wheel, console, only):
     scripts = {**patterns.PATTERNS, "the same key four times": patterns.FOUR_TIMES}
     for cell in matrix.MATRIX:
+        names = [name for name in scripts if only in f"{cell.name} {name}"]
+        if not names:
+            continue
         if matrix.interpreter(cell.python) is None:
             console.print(f"no Python {cell.python} on this machine: left out", style="yellow")
             continue
         python = matrix.environment(cell, wheel)
-        for name, code in scripts.items():
-            yield cell.name, name, python, patterns.script(code), ()
+        for name in names:
+            yield cell.name, name, python, patterns.script(scripts[name]), ()
 
 
-def framework_cells(wheel, console):
+def framework_cells(wheel, console, only):
     cell = matrix.Cell(frameworks.PYTHON, "", frameworks.REQUIREMENTS, "frameworks")
+    names = [name for name in frameworks.TRAININGS if only in f"{cell.name} {name}"]
+    if not names:
+        return
     try:
         python = matrix.environment(cell, wheel)
     except (subprocess.CalledProcessError, TypeError) as error:
         console.print(f"no frameworks on this machine: left out ({error})", style="yellow")
         return
-    for name, code in frameworks.TRAININGS.items():
+    for name in names:
         torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
         flags = torchrun if name.startswith("torchrun") else ()
-        yield cell.name, name, python, frameworks.script(code), flags
+        yield cell.name, name, python, frameworks.script(frameworks.TRAININGS[name]), flags
 
 
 def trained(directory, python, script, flags, env):
