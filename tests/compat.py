@@ -3,7 +3,7 @@
 
 Each runs twice, with wandb alone and with the step fix; what W&B has is read back from
 its own files. Prints a row for each training; the exit status is 1 if the step fix lost
-a value or the JSONL a call.
+or moved a value, or the JSONL lost a call.
 """
 
 import argparse
@@ -17,15 +17,16 @@ from pathlib import Path
 import frameworks
 import matrix
 import patterns
+import places
 import training
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-NO_FIX = {"WANDB_STEP_FIX_ENABLED": "false"}
+NO_HOOK = {"PRIMUS_LENS_WANDB_HOOK": "false"}
 FIX = {"WANDB_STEP_FIX_DUPLICATES": "keep"}
 COLUMNS = ("Python, wandb", "training", "rows sent", "in JSONL", "in W&B, alone", "with the fix",
-           "values sent", "lost alone", "lost")  # fmt: skip
+           "values sent", "lost alone", "lost", "moved")  # fmt: skip
 
 
 def main():
@@ -34,7 +35,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="primus-lens-wheel-") as directory:
         wheel = build_wheel(directory)
         work = [*pattern_cells(wheel, console, only), *framework_cells(wheel, console, only)]
-    table = Table(*COLUMNS, title="values that W&B does not have in the end")
+    table = Table(
+        *COLUMNS, title="values that W&B lacks in the end, or draws elsewhere than it should"
+    )
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = pool.map(lambda each: tried(*each), work)
@@ -57,22 +60,34 @@ def arguments():
 def tried(cell, name, python, script, flags):
     """Train with wandb alone and with the step fix; returns what `compared` does."""
     with tempfile.TemporaryDirectory(prefix="primus-lens-compat-") as directory:
-        alone = trained(Path(directory, "alone"), python, script, flags, NO_FIX)
+        alone = trained(Path(directory, "alone"), python, script, flags, NO_HOOK)
         ours = trained(Path(directory, "ours"), python, script, flags, FIX)
-        return compared(cell, name, alone, ours, flags)
+        return compared(cell, name, alone, ours)
 
 
-def compared(cell, name, alone, ours, flags):
+def compared(cell, name, alone, ours):
     """A line of the table, and what went wrong."""
-    calls = len(patterns.sent(ours)) * (1 + ("--nproc-per-node" in flags))
+    calls = len(patterns.sent(ours))
     values = sum(len(data) for data, _ in patterns.sent(ours))
     lost = len(patterns.lost(ours))
     share = f"{len(patterns.lost(alone))} ({patterns.share_lost(alone):.0%})"
     counts = (calls, len(ours.lines), len(alone.rows), len(ours.rows), values, share, lost)
-    line = (cell, name, *map(str, counts))
+    moved, trouble = places_of(name, alone, ours)
+    line = (cell, name, *map(str, counts), moved)
     if lost or ours.status or ours.complaints or len(ours.lines) < calls:
-        return line, [f"{cell}: {name}: {ours.complaints} {ours.stderr[-500:]}"]
-    return line, []
+        trouble = [*trouble, f"{ours.complaints} {ours.stderr[-500:]}"]
+    return line, [f"{cell}: {name}: {text}" for text in trouble]
+
+
+def places_of(name, alone, ours):
+    """How many values have moved, for the table, and the first of them."""
+    if name in patterns.THREADED:
+        return "", []
+    if patterns.sent(alone) != patterns.sent(ours):
+        return "?", ["the two runs sent different values: their places cannot be compared"]
+    moved, compared = places.moved(alone, ours)
+    first = ["{}={} should be at {}, is at {}".format(*each) for each in moved[:3]]
+    return f"{len(moved)} of {compared}", first
 
 
 def build_wheel(directory):

@@ -91,6 +91,9 @@ PATTERNS = {
     """,
 }
 
+# Threads: no two runs of these send their values in the same order.
+THREADED = ("evaluation in a thread", "six threads")
+
 FOUR_TIMES = """
         for i in range(STEPS // 4):
             for _ in range(4):
@@ -120,8 +123,14 @@ def together():
 
 
 def sent(training):
-    """What the script logged: (data, step) each."""
-    return json.loads((training.directory / "sent.json").read_text())
+    """What the script logged, on all ranks: (data, step) each."""
+    return [call for calls in ranks(training) for call in calls]
+
+
+def ranks(training):
+    """What each rank logged, in the order of its calls."""
+    files = sorted(training.directory.glob("sent*.json"))
+    return [json.loads(file.read_text()) for file in files]
 
 
 def lost(training):

@@ -52,6 +52,12 @@ def axes(records):
     return {metric.name or metric.glob_name: metric.step_metric for metric in metrics}
 
 
+def synced(records):
+    """The metrics and patterns whose step metric wandb fills in where a row lacks it."""
+    metrics = (record.metric for record in records if record.metric.options.step_sync)
+    return {metric.name or metric.glob_name for metric in metrics}
+
+
 def _row(history):
     items = ((".".join(i.nested_key) or i.key, json.loads(i.value_json)) for i in history.item)
     return {key: value for key, value in items if key == "_step" or not key.startswith("_")}
