@@ -90,7 +90,8 @@ def values_sent(ranks, axes):
         for data, step, newest in calls_replayed(calls, axes):
             for key, value in data.items():
                 axis = axes.filled_in(key)
-                filled = {axis: newest.get(axis)} if axis else {}
+                # Before any row has the axis, wandb fills in a zero since 0.18, and nothing before.
+                filled = {axis: newest[axis]} if axis in newest else {}
                 if key not in axes:
                     yield key, value, {OURS: step, **filled}
 
