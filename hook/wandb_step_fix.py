@@ -22,7 +22,7 @@ from typing import Any, ContextManager, Dict, Optional
 
 from primus_lens_hook import boot, patch
 from primus_lens_hook.counter import as_integer
-from primus_lens_hook.steps.process import DEFAULT_PRIORITY, StepFix
+from primus_lens_hook.step_fix.manager import DEFAULT_PRIORITY, StepFix
 
 __all__ = [
     "WandBStepManager",
@@ -143,6 +143,8 @@ def finalize_wandb_logging() -> None:
 def _step_fix() -> Optional[StepFix]:
     """The process's step fix, in place; None where it is switched off."""
     step_fix = patch.the_hook().step_fix
-    if step_fix is not None and not _unpatched:
+    if not step_fix.allowed:
+        return None
+    if not _unpatched:
         boot.install()
     return step_fix

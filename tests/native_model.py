@@ -14,6 +14,7 @@ class Run:
     """One run: `rows` is what W&B has, `dropped` the data that it does not."""
 
     def __init__(self):
+        self.sent = []
         self.rows = []
         self.dropped = []
         self.metrics = {}
@@ -26,6 +27,7 @@ class Run:
 
     def log(self, data, step=None, commit=None):
         assert not self._finished
+        self.sent += data.values() if isinstance(data, Mapping) else ()
         self._log(data, step, commit)
 
     def _log(self, data, step=None, commit=None):

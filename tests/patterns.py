@@ -94,6 +94,17 @@ PATTERNS = {
 # Threads: no two runs of these send their values in the same order.
 THREADED = ("evaluation in a thread", "six threads")
 
+PATTERNS["transformers' axis, a late callback"] = """
+        wandb.define_metric("train/global_step")
+        wandb.define_metric("*", step_metric="train/global_step", step_sync=True)
+        for i in range(1, STEPS // 2):
+            log("custom/reward")
+            data = {"train/loss": next(values), "train/global_step": i}
+            sent.append([data, None])
+            wandb.log(data)
+            log("callback/late", i - 1)
+"""
+
 FOUR_TIMES = """
         for i in range(STEPS // 4):
             for _ in range(4):

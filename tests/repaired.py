@@ -8,8 +8,8 @@ import native_model
 from primus_lens_hook import patch
 from primus_lens_hook.recorder import Recorder
 from primus_lens_hook.settings import Settings
-from primus_lens_hook.steps.limits import Limits
-from primus_lens_hook.steps.process import StepFix
+from primus_lens_hook.step_fix.limits import Limits
+from primus_lens_hook.step_fix.manager import StepFix
 
 KEYS = ("a", "b", "c.d")
 FOREVER = 3600.0
@@ -21,9 +21,9 @@ def repaired(recorder=None, **bounds):
     class Run(native_model.Run):
         pass
 
-    limits = Limits(**{"flush_interval": FOREVER, "parked_interval": FOREVER, **bounds})
-    step_fix = StepFix(limits, {})
-    hook = patch.Hook(recorder or Recorder(Settings()), step_fix, {})
+    limits = Limits(**{"flush_interval": FOREVER, **bounds})
+    step_fix = StepFix(limits, {}, {})
+    hook = patch.Hook(recorder or Recorder(Settings()), step_fix, {}, {})
     patch.apply(types.SimpleNamespace(Run=Run), hook)
     return Run, step_fix
 

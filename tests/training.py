@@ -115,4 +115,5 @@ def run(
             # A killed training leaves wandb's service processes behind.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     return Training(status, *(path.read_text() for path in printed), directory)

@@ -42,7 +42,8 @@ RECORDS_MOUNT = "/var/run/primus-lens"
 BOOTSTRAP = HOOK_MOUNT + "/primus_lens_hook/bootstrap"  # goes first on PYTHONPATH
 EXEC = HOOK_MOUNT + "/bin/exec"
 
-# One record: {"timestamp": …, "step": …, "data": {…}, "run": …}
+# One record: {"timestamp": …, "step": …, "data": {…}, "run": …}, and `"late": true` at its end
+# where the training was further already: such a step is not the training's progress.
 # A sample of the system is one too, with `"sample": true` at its end and no step.
 ROW_MARK = "_primus_lens_enabled"
 NOT_A_NUMBER = "NaN"

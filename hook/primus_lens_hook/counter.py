@@ -34,6 +34,6 @@ def as_integer(step: Any) -> Optional[int]:
     if type(step) is int:
         return step
     try:
-        return operator.index(step)
+        return int(operator.index(step))  # up to 3.9 the index of True is True
     except Exception:  # an object's own __index__ may raise anything
         return int(step) if isinstance(step, float) and step == step // 1 else None

@@ -19,11 +19,12 @@ import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from primus_lens_hook import contract, outcome, settings
-from primus_lens_hook.counter import current_step
+from primus_lens_hook.counter import as_integer, current_step
 from primus_lens_hook.recorder import Recorder
-from primus_lens_hook.steps.limits import Limits
-from primus_lens_hook.steps.native import Methods
-from primus_lens_hook.steps.process import StepFix
+from primus_lens_hook.step_fix.limits import Limits
+from primus_lens_hook.step_fix.manager import StepFix
+from primus_lens_hook.step_fix.wandb_run import Methods
+from primus_lens_hook.training_step import TrainingStep
 
 FINISHING = ("finish", "_finish", "_atexit_cleanup")
 
@@ -32,21 +33,23 @@ class Hook(NamedTuple):
     """What the patched methods call; one per process, also when wandb is imported again."""
 
     recorder: Recorder
-    step_fix: Optional[StepFix]  # None: switched off
-    columns: Dict[str, Any]  # of ours, on every row that W&B gets; the sampler's change
+    step_fix: StepFix
+    columns: Dict[str, Any]  # of ours, on every row that W&B gets: the sampler's
+    mark: Dict[str, Any]  # a column on rows that carry no step of ours either
 
 
 @functools.lru_cache(maxsize=None)
 def the_hook() -> Hook:
     """Made when it is first asked for."""
     chosen = settings.load(os.environ)
-    columns = {contract.ROW_MARK: True} if chosen.mark_rows else {}
+    mark = {contract.ROW_MARK: True} if chosen.mark_rows else {}
+    columns: Dict[str, Any] = {}
     limits = Limits(keep_duplicates=chosen.keep_duplicates)
-    step_fix = StepFix(limits, columns) if chosen.step_fix else None
-    recorder = Recorder(chosen, columns, step_fix.counts_of if step_fix else None)
+    step_fix = StepFix(limits, columns, mark, chosen.step_fix)
+    recorder = Recorder(chosen, columns, step_fix.counts_of)
     # wandb registers its own at init, later: ours runs after it, when exit codes are known.
     atexit.register(recorder.exiting)
-    return Hook(recorder, step_fix, columns)
+    return Hook(recorder, step_fix, columns, mark)
 
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
@@ -59,8 +62,7 @@ def apply(module: Any, hook: Optional[Hook] = None) -> None:
     logging = "_log" if hasattr(run_class, "_log") else "log"
     if hasattr(getattr(run_class, logging), "primus_lens_native"):
         return
-    if hook.step_fix is not None:
-        _patch_steps(run_class, logging, hook.step_fix)
+    _patch_steps(run_class, logging, hook.step_fix)
     _wrap(run_class, logging, _observed, hook)
     if logging != "log" and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _observe_what_is_ignored(run_class, hook))
@@ -74,14 +76,21 @@ def apply(module: Any, hook: Optional[Hook] = None) -> None:
 
 def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
     """Wrap everything that has to see the waiting rows in W&B before it runs."""
-    define_metric = run_class.define_metric
-    step_fix.adopt(Methods(getattr(run_class, logging), define_metric))
-    _wrap(run_class, "define_metric", _noting_definition, step_fix)
-    if hasattr(run_class, "_summary_update_callback"):
-        _wrap(run_class, "_summary_update_callback", _noting_summary, step_fix)
-    for name in FINISHING:
-        if hasattr(run_class, name):
-            _wrap(run_class, name, _flushing, step_fix)
+    step_fix.adopt(Methods(getattr(run_class, logging), run_class.define_metric))
+    wrappers = {
+        "define_metric": _noting_definition,
+        "_summary_update_callback": _noting_summary,
+        "_summary_get_current_summary_callback": _completing_summary,
+        "__getstate__": _noting_pickling,
+        **dict.fromkeys(FINISHING, _flushing),
+    }
+    for name, wrapper in wrappers.items():
+        # object has a __getstate__ of its own, since Python 3.11.
+        if name in vars(run_class) or hasattr(run_class, name) > hasattr(object, name):
+            _wrap(run_class, name, wrapper, step_fix)
+    step = vars(run_class).get("step")
+    if isinstance(step, property) and step.fget is not None:
+        run_class.step = step.getter(_native_step(step.fget, step_fix))
 
 
 def _wrap(owner: Any, name: str, wrapper: Callable[..., Any], argument: Any) -> None:
@@ -92,21 +101,33 @@ def _wrap(owner: Any, name: str, wrapper: Callable[..., Any], argument: Any) -> 
 
 
 def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
-    recorder, step_fix, columns = hook
+    recorder, step_fix, columns, mark = hook
 
     @functools.wraps(native)
-    def log(self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any) -> Any:
+    def log(
+        self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any, **named: Any
+    ) -> Any:
         row = recorder.snapshot(data)
         if row is None:
-            return native(self, data, step, commit, *more)
-        ours = None if step_fix is None else step_fix.call(self, row, step, commit)
-        if step_fix is None or ours is None:
-            recorder.record(self, row, current_step(self) if step is None else step)
-            return native(self, _marked(row, columns), step, commit, *more)
-        steps, call = ours
-        known = step if call.logical is None else call.logical
-        recorder.record(self, row, current_step(self) if known is None else known)
-        return steps.log(call)
+            return native(self, data, step, commit, *more, **named)
+        known = step_fix.call(self, row, step, commit)
+        if known is None:
+            recorder.record(self, row, step)
+            return native(self, data, step, commit, *more, **named)
+        guard, call, is_served = known
+        training_step = call.training_step
+        if training_step is None:  # nothing but wandb's counter is known
+            training_step = current_step(self)
+        numbers = call.keys if call.only_numbers else None
+        recorder.record(self, row, training_step, call.late, numbers)
+        # An argument that this wandb has and we do not know: the call is wandb's.
+        if is_served and not named:
+            return guard.log(call)
+        # A row without values only ends the open one: it stays without.
+        marked = {**row, **mark, **columns} if row else row
+        answer = native(self, marked, step, commit, *more, **named)
+        guard.passed(call)
+        return answer
 
     return log
 
@@ -131,13 +152,14 @@ def _arriving(native: Callable[..., Any], calling: Any) -> Callable[..., Any]:
 
 def _observed_if_ignored(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Callable[..., Any]:
     hook, calling = to
+    steps = TrainingStep()
 
     @functools.wraps(native)
     def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
         calling.arrived = False
         answer = native(self, data, *args, **kwargs)
         if not calling.arrived:
-            _record(hook.recorder, self, data, args, kwargs)
+            _record(hook.recorder, self, data, args, kwargs, steps)
         return answer
 
     return log
@@ -145,25 +167,28 @@ def _observed_if_ignored(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Ca
 
 def _observed_disabled(run: Any, native: Callable[..., Any], hook: Hook) -> Any:
     """The same for a run whose `log` is its own, and whose steps nobody counts."""
+    steps = TrainingStep()
 
     @functools.wraps(native)
     def log(data: Any, *args: Any, **kwargs: Any) -> Any:
-        _record(hook.recorder, run, data, args, kwargs)
+        _record(hook.recorder, run, data, args, kwargs, steps)
         return native(data, *args, **kwargs)
 
     log.primus_lens_native = native  # type: ignore[attr-defined]
     return log
 
 
-def _record(recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any) -> None:
+def _record(
+    recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any, steps: TrainingStep
+) -> None:
     """Record a call that wandb's counter has no part in."""
     row = recorder.snapshot(data)
     if row is not None:
-        recorder.record(run, row, args[0] if args else kwargs.get("step"))
-
-
-def _marked(row: Dict[str, Any], columns: Dict[str, Any]) -> Dict[str, Any]:
-    return {**row, **columns} if row else row  # an empty row commits; it stays empty
+        explicit, keys = as_integer(args[0] if args else kwargs.get("step")), tuple(row)
+        shown, step, late = steps.of(explicit, row, keys)
+        if shown is not None:
+            steps.note(shown, keys)
+        recorder.record(run, row, step, late)
 
 
 def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
@@ -173,8 +198,7 @@ def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]
             return native(self, *args, **kwargs)
         finally:
             hook.recorder.finished(self)
-            if hook.step_fix is not None:
-                hook.step_fix.finished(self)
+            hook.step_fix.finished(self)
 
     return finish
 
@@ -190,15 +214,13 @@ def _flushing(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., An
 
 def _noting_definition(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
     @functools.wraps(native)
-    def define_metric(
-        self: Any, name: Any, step_metric: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        steps = step_fix.of(self)
-        if steps is None:
-            return native(self, name, step_metric, *args, **kwargs)
-        steps.flush()
-        defined = native(self, name, step_metric, *args, **kwargs)
-        steps.defined(name, step_metric, *args, **kwargs)
+    def define_metric(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guard = step_fix.of(self)
+        if guard is not None:
+            guard.flush_whole()
+        defined = native(self, *args, **kwargs)
+        if guard is not None:
+            guard.defined(*args, **kwargs)
         return defined
 
     return define_metric
@@ -206,13 +228,47 @@ def _noting_definition(native: Callable[..., Any], step_fix: StepFix) -> Callabl
 
 def _noting_summary(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
     @functools.wraps(native)
-    def _summary_update_callback(self: Any, record: Any) -> Any:
-        steps = step_fix.of(self)
-        if steps is not None:
-            steps.summary_written(record)
-        return native(self, record)
+    def _summary_update_callback(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
+        guard = step_fix.of(self)
+        if guard is not None:
+            guard.summary_written(record)
+        return native(self, record, *args, **kwargs)
 
     return _summary_update_callback
+
+
+def _completing_summary(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def _summary_get_current_summary_callback(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guard = step_fix.of(self)
+        if guard is not None:
+            guard.flush_window()
+        shown = native(self, *args, **kwargs)
+        return shown if guard is None else guard.summary(shown)
+
+    return _summary_get_current_summary_callback
+
+
+def _native_step(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def step(self: Any) -> Any:
+        guard = step_fix.of(self)
+        return native(self) if guard is None else guard.step(lambda: native(self))
+
+    return step
+
+
+def _noting_pickling(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
+    """A pickled run goes to another process, which will log to it: spawn, forkserver, Ray."""
+
+    @functools.wraps(native)
+    def getstate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guard = step_fix.of(self)
+        if guard is not None:
+            guard.share()
+        return native(self, *args, **kwargs)
+
+    return getstate
 
 
 def _catching_disabled(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Callable[..., Any]:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook import complaints, contract, identity, outcome
 from primus_lens_hook.counter import as_integer
+from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.runs import Runs
-from primus_lens_hook.scalars import encode
+from primus_lens_hook.scalars import encode, start_of_line
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.writer import Writer
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from primus_lens_hook.system.sampler import Sampler
 
 PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
-TAIL = '"%s":true},"run":%s}\n'
+TAIL = '"%s":true},"run":%s'
+END = "}\n"
+LATE = ',"late":true}\n'
 SAMPLE = '{"timestamp":%r,"step":null,"data":{%s},"run":%s,"sample":true}\n'
 _STRING = {str}
 
@@ -67,22 +70,34 @@ class Recorder:
             plain = _STRING.issuperset(map(type, row))
             return row if plain or all(isinstance(key, str) for key in row) else None
         except Exception as error:
+            if from_signal_handler(error):
+                raise
             self._give_up(error)
             return None
 
-    def record(self, run: Any, row: Dict[str, Any], step: Any) -> None:
+    def record(
+        self,
+        run: Any,
+        row: Dict[str, Any],
+        step: Any,
+        late: bool = False,
+        keys: Optional[Tuple[str, ...]] = None,
+    ) -> None:
         """Write one log call's line. Never raises.
 
-        `step` is the one that the caller meant, or wandb's own counter, or None when
-        neither is known.
+        `step` is the training step, or wandb's own counter, or None when neither is known.
+        `late` says that the training was further already. `keys` are those of a row of
+        nothing but numbers.
         """
         if self._broken or self._output_path is None:
             return
         try:
             if getattr(run, "_is_finished", False) is not True:
                 journal = self._journal or self._open_journal(self._output_path)
-                journal.record(run, encode(row), step)
+                journal.record(run, row, step, late, keys)
         except Exception as error:
+            if from_signal_handler(error):
+                raise
             self._give_up(error)
 
     def finished(self, run: Any) -> None:
@@ -157,21 +172,24 @@ class Journal:
         self.sampler: Optional[Sampler] = None
         self._few = ""  # members of the newest sample that are on each line
 
-    def record(self, run: Any, members: str, step: Any) -> None:
-        """Write one line; `members` as `scalars.encode` gives them."""
+    def record(
+        self,
+        run: Any,
+        row: Mapping[str, Any],
+        step: Any,
+        late: bool,
+        keys: Optional[Tuple[str, ...]],
+    ) -> None:
+        """Write one line."""
         newest = self._newest
         if newest[0] is not run:
             run_id = id_of(run)
             newest = self._newest = (run, run_id, self._tail(run_id))
         if type(step) is not int:
             step = as_integer(step)
-        if step is None:
-            step = "null"
-        if members:
-            members += ","
         now = time.time()
-        line = f'{{"timestamp":{now!r},"step":{step},"data":{{{members}{newest[2]}'
-        written = self.writer.write(line.encode())
+        line = start_of_line(row, now, "null" if step is None else step, keys) + newest[2]
+        written = self.writer.write((line + (LATE if late else END)).encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
         if now > self._progress_due:

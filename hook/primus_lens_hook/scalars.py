@@ -5,7 +5,7 @@ Numbers, booleans, strings and null go by value, numpy, torch and JAX scalars to
 and all other objects leave only `{"_type": …}`: their content is W&B's business. It must
 never change the user's objects, and one odd value must never cost the rest of the row.
 
-A row is mostly numbers under keys that never change: such a one is printed by a template
+A row is mostly numbers under keys that never change: such a line is printed by a template
 kept for its keys, in about half the time of the general way.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from primus_lens_hook import contract
 
@@ -21,41 +21,49 @@ MAX_DEPTH = 32  # of nested dicts; deeper ones (or endless ones) become {"_type"
 KEPT_TEMPLATES = 256  # a training that makes up keys for each row must not fill the memory
 LARGE = 1e300  # no row that adds up to less holds an infinity, or an int too long to print
 
-_NUMBERS = {float, int}
+NUMBERS = {float, int}
 # check_circular: `_flatten` builds the dict afresh, it cannot contain itself.
 _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
-_templates: Dict[Tuple[Any, ...], str] = {}  # ("loss", "lr") -> '"loss":%r,"lr":%r'
+# The start of a record's line: Unix seconds, then the step or `null`.
+LINE = '{"timestamp":%r,"step":%s,"data":{'
+
+_templates: Dict[Tuple[str, ...], str] = {}  # ("loss",) -> LINE + '"loss":%r,'
+
+
+def start_of_line(
+    data: Mapping[str, Any], timestamp: float, step: Any, keys: Optional[Tuple[str, ...]] = None
+) -> str:
+    """The line of a record up to the members of its data, each with a comma behind it.
+
+    `keys` are those of a row of nothing but numbers, as almost every row is.
+    """
+    if keys:
+        values = data.values()
+        try:
+            # All finite: a sum that is not large says so for all of them at once.
+            if sum(map(abs, values)) < LARGE:  # False for NaN
+                return (_templates.get(keys) or _template(keys)) % (timestamp, step, *values)
+        except OverflowError:  # an int of 400 digits beside a float
+            pass
+    members = encode(data)
+    return LINE % (timestamp, step) + (members + "," if members else "")
 
 
 def encode(data: Mapping[str, Any]) -> str:
     """The members of a flat JSON object, `"loss":0.5,"n.a":1`, for one log call's data."""
-    values = tuple(data.values())
-    # Almost every row is numbers under keys that have been seen, all finite: a sum that is
-    # not large says so for all of them at once.
-    if _NUMBERS.issuperset(map(type, values)):
-        try:
-            total = sum(map(abs, values))
-        except OverflowError:  # an int of 400 digits beside a float
-            return _encode_each(data)
-        if total < LARGE:  # False for NaN
-            return (_templates.get(tuple(data)) or _template(data)) % values
-    return _encode_each(data)
-
-
-def _template(data: Mapping[str, Any]) -> str:
-    if len(_templates) >= KEPT_TEMPLATES:
-        _templates.clear()
-    template = ",".join(json.dumps(key).replace("%", "%%") + ":%r" for key in data)
-    _templates[tuple(data)] = template
-    return template
-
-
-def _encode_each(data: Mapping[str, Any]) -> str:
     flat: Dict[str, Any] = {}
     for key, value in data.items():
         _flatten(flat, key, value, 0)
     return _json(flat)[1:-1]
+
+
+def _template(keys: Tuple[str, ...]) -> str:
+    if len(_templates) >= KEPT_TEMPLATES:
+        _templates.clear()
+    members = "".join(json.dumps(key).replace("%", "%%") + ":%r," for key in keys)
+    _templates[keys] = LINE + members
+    return _templates[keys]
 
 
 def _flatten(flat: Dict[str, Any], key: str, value: Any, depth: int) -> None:

@@ -10,16 +10,13 @@ class Limits(NamedTuple):
     """Bounds of the rows that wait, per run."""
 
     buffer_size: int = 100
-    """Rows in the window, and rows parked."""
+    """Rows in the reorder window, and late rows."""
 
     flush_interval: float = 2.0
-    """Seconds that a row may wait in the window."""
+    """Seconds that a row may wait."""
 
     keep_duplicates: bool = False
     """Whether a key that is logged again at its step gets a row of its own."""
-
-    parked_interval: float = 30.0
-    """Seconds that a late row may wait for a free step."""
 
     bytes: int = 8 * 1024 * 1024
     """Of all waiting rows together, roughly."""

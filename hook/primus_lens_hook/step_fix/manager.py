@@ -16,28 +16,40 @@ from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook import complaints
-from primus_lens_hook.counter import as_integer
-from primus_lens_hook.steps.counts import Counts
-from primus_lens_hook.steps.course import Course
-from primus_lens_hook.steps.limits import Limits
-from primus_lens_hook.steps.native import Methods, NativeRun
-from primus_lens_hook.steps.parcel import Call
-from primus_lens_hook.steps.run import RunSteps
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.counts import Counts
+from primus_lens_hook.step_fix.guard import RunGuard
+from primus_lens_hook.step_fix.limits import Limits
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.run_context import RunContext
+from primus_lens_hook.step_fix.wandb_run import Methods, WandbRun
+from primus_lens_hook.training_step import TrainingStep
 
 ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
 DEFAULT_PRIORITY = 5
 
 
 class StepFix:
-    """The step fix of this process, for one wandb."""
+    """The step fix of this process, for one wandb.
 
-    def __init__(self, limits: Limits, columns: Mapping[str, Any]) -> None:
-        self._enabled = True
+    Where the operator has switched it off (`allowed`), it only tells the training step.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        columns: Mapping[str, Any],
+        mark: Mapping[str, Any],
+        allowed: bool = True,
+    ) -> None:
+        self.allowed = allowed
+        self._enabled = allowed
         self._methods: Optional[Methods] = None
         self._limits = limits
         self._columns = columns
-        self.training_step: Optional[int] = None  # by its own word
-        self._runs: List[RunSteps] = []  # not finished
+        self._mark = mark
+        self.training_step: Optional[int] = None  # the step given to `update_training_step()`
+        self._runs: List[RunGuard] = []  # not finished
         self._counts: List[Counts] = []  # of the finished ones too
         self._lock = threading.RLock()
         self._timer: Optional[threading.Thread] = None  # from the first conflict on
@@ -53,37 +65,44 @@ class StepFix:
         """Serve the runs of this wandb from now on."""
         self._methods = methods
 
-    def of(self, run: Any) -> Optional[RunSteps]:
+    def of(self, run: Any) -> Optional[RunGuard]:
         """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
         try:
-            steps = vars(run).get(ATTRIBUTE) or self._begin(run)
-            return steps if self._enabled and steps.takes_calls() else None
+            guard = vars(run).get(ATTRIBUTE) or self._begin(run)
+            return guard if self._enabled and guard.takes_calls() else None
         except Exception as fault:
-            self._give_up(fault)
+            self._failed(fault)
             return None
 
     def call(
         self, run: Any, values: Dict[str, Any], step: Any, commit: Any
-    ) -> Optional[Tuple[RunSteps, Call]]:
-        """A log call, and the run's step fix to serve it; None if it is wandb's. Never raises."""
+    ) -> Optional[Tuple[RunGuard, LogCall, bool]]:
+        """A log call, its run, and whether it is served; else it is wandb's.
+
+        Never raises; None after a fault of ours.
+        """
         try:
-            steps = vars(run).get(ATTRIBUTE) or self._begin(run)
-            if not (self._enabled and steps.takes_calls()):
-                return None
-            explicit = step if type(step) is int or step is None else as_integer(step)
-            logical = explicit if step is not None else steps.step_of(values)
+            guard = vars(run).get(ATTRIBUTE) or self._begin(run)
             priority = DEFAULT_PRIORITY
             if self._ranked:  # or else a missing attribute of a thread-local, for each call
                 priority = getattr(self._calling, "priority", priority)
-            return steps, Call(values, step, commit, explicit, logical, priority)
+            call = LogCall(values, step, commit, priority)
+            if step is not None:
+                call.explicit = step if type(step) is int else guard.context.wandb.integer(step)
+            steps = guard.context.steps
+            call.shown, call.training_step, call.late = steps.of(call.explicit, values, call.keys)
+            is_readable = step is None or call.explicit is not None
+            return guard, call, is_readable and self._enabled and guard.takes_calls()
         except Exception as fault:
-            self._give_up(fault)
+            self._failed(fault)
             return None
 
     @contextlib.contextmanager
     def priority(self, priority: int) -> Iterator[None]:
         """Give the log calls that this thread makes within another rank than the usual."""
         self._ranked = True
+        for guard in self._runs:
+            guard.context.tells_calls_apart = True
         self._calling.priority = priority
         try:
             yield
@@ -93,43 +112,43 @@ class StepFix:
     def told(self, step: int) -> None:
         """Take the training's word for its step."""
         self.training_step = step
-        for steps in self._runs:
-            steps.told(step)
+        for guard in self._runs:
+            guard.told(step)
 
     def limit(self, **bounds: Any) -> None:
         """Set bounds of `Limits` by their names, from the next call on."""
         self._limits = self._limits._replace(**bounds)
-        for steps in self._runs:
-            steps.limit(self._limits)
+        for guard in self._runs:
+            guard.limit(self._limits)
 
     def enable(self) -> None:
         """Take calls again."""
-        self._enabled = True
-        for steps in self._runs:
-            steps.resume()
+        self._enabled = self.allowed
+        for guard in self._runs:
+            guard.resume()
 
     def disable(self) -> None:
         """Leave all calls to wandb from now on. Never raises."""
         self._enabled = False
-        for steps in list(self._runs):
-            steps.hand_back()
+        for guard in list(self._runs):
+            guard.hand_back()
 
     def finished(self, run: Any) -> None:
         """Forget a run that wandb has finished. Never raises."""
         try:
-            steps = vars(run).get(ATTRIBUTE)
+            guard = vars(run).get(ATTRIBUTE)
             with self._lock:
-                self._runs = [each for each in self._runs if each is not steps]
+                self._runs = [each for each in self._runs if each is not guard]
                 if self._timer is not None and not self._runs:
                     self._timer = None
                     self._timer_ends.set()
         except Exception as fault:
-            self._give_up(fault)
+            self._failed(fault)
 
     def flush(self) -> None:
         """Send everything that waits. Never raises."""
-        for steps in list(self._runs):
-            steps.flush()
+        for guard in list(self._runs):
+            guard.flush()
 
     def exiting(self) -> None:
         """Send everything that waits, and have nothing wait any more."""
@@ -142,30 +161,34 @@ class StepFix:
         return {name: sum(counts[name] for counts in each) for name in each[0]}
 
     def counts_of(self, run: Any) -> Optional[Dict[str, int]]:
-        """The counters of one run; None while it has not logged."""
-        steps = vars(run).get(ATTRIBUTE)
-        return None if steps is None else steps.counts.as_dict()
+        """The counters of one run; None while it has not logged, and where it is switched off."""
+        guard = vars(run).get(ATTRIBUTE)
+        return guard.context.counts.as_dict() if guard is not None and self.allowed else None
 
-    def _give_up(self, fault: Exception) -> None:
+    def _failed(self, fault: Exception) -> None:
+        if from_signal_handler(fault):
+            raise fault
         complaints.once("steps", "no step fix after a fault: " + complaints.describe(fault))
         self.disable()
 
-    def _begin(self, run: Any) -> RunSteps:
+    def _begin(self, run: Any) -> RunGuard:
         with self._lock:  # two threads may log first
-            steps = vars(run).get(ATTRIBUTE)
-            if steps is None:
+            guard = vars(run).get(ATTRIBUTE)
+            if guard is None:
                 assert self._methods is not None
-                native = NativeRun(run, self._methods, self._columns)
-                steps = RunSteps(Course(native, self._limits, self._start_timer, self._shared))
+                wandb = WandbRun(run, self._methods, self._columns, self._mark)
+                context = RunContext(wandb, TrainingStep(), self._limits)
+                context.tells_calls_apart |= self._ranked
+                guard = RunGuard(context, self._start_timer, self._shared)
                 if self.training_step is not None:
-                    steps.told(self.training_step)
-                self._runs.append(steps)
-                self._counts.append(steps.counts)
-                vars(run)[ATTRIBUTE] = steps  # not setattr: wandb's Run refuses unknown names
+                    guard.told(self.training_step)
+                self._runs.append(guard)
+                self._counts.append(context.counts)
+                vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
                 # Last registered runs first: before wandb's own, which ends its service.
                 atexit.unregister(self.exiting)
                 atexit.register(self.exiting)
-            return steps  # type: ignore[no-any-return]
+            return guard  # type: ignore[no-any-return]
 
     def _start_timer(self) -> None:
         with self._lock:
@@ -184,12 +207,12 @@ class StepFix:
         wait = self._limits.flush_interval
         while not ends.wait(max(0.01, wait)):
             now = time.monotonic()
-            due = [steps.flush_overdue(now) for steps in list(self._runs)]
+            due = [guard.flush_overdue(now) for guard in list(self._runs)]
             waiting = [each for each in due if each is not None]
             wait = min(waiting, default=now + self._limits.flush_interval) - time.monotonic()
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()  # another thread of the parent may have held it
         self._timer = None
-        for steps in self._runs:
-            steps.after_fork()
+        for guard in self._runs:
+            guard.after_fork()

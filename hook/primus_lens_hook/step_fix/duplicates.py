@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that a later call overwrites in an open row, where duplicates are to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Dict, List, Optional
+
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.metric_definitions import carried
+from primus_lens_hook.step_fix.row import Row, plain
+
+
+def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[LogCall]]:
+    """The older values of the call's keys, each as part of the call that brought it.
+
+    None where one of them cannot be kept (media): then the newer ones are to be apart. An
+    axis is overwritten as in native wandb, for all values of the row.
+    """
+    again = [key for key in row.again(call.values, call.priority) if key in row.calls]
+    older: Dict[LogCall, Dict[str, Any]] = {}
+    for key in again:
+        if key not in axes:
+            value = plain(row.calls[key].values[key])
+            if value is None:
+                return None
+            older.setdefault(row.calls[key], {})[key] = value
+    return [_part_of(known, values, axes) for known, values in older.items()]
+
+
+def _part_of(call: LogCall, values: Dict[str, Any], axes: Iterable[str]) -> LogCall:
+    part = LogCall({**carried(call.values, axes), **values}, None, None, call.priority)
+    part.training_step, part.number = call.training_step, call.number
+    return part

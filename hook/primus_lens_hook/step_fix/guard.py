@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the calls of a run come in: its lock, its state, and the fence around both.
+
+A fault of ours, at whatever point, sends what waits and leaves the run to wandb from then
+on. An exception of wandb's own, or of a signal handler, is the caller's: it passes through
+as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, List, Optional, Union
+
+from primus_lens_hook import complaints
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.limits import Limits
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.pass_through import PassThrough
+from primus_lens_hook.step_fix.reordering import Reordering
+from primus_lens_hook.step_fix.row import Row
+from primus_lens_hook.step_fix.run_context import RunContext
+from primus_lens_hook.step_fix.shared import Shared
+
+State = Union[PassThrough, Reordering, Shared]
+
+
+class RunGuard:
+    """One run of this process. Safe for threads, signal handlers and forks.
+
+    `others_log` is one byte that forked children see: whether any of them logs to our runs.
+    """
+
+    def __init__(self, run: RunContext, start_timer: Callable[[], None], others_log: Any) -> None:
+        self.context = run
+        self._start_timer = start_timer
+        self._others_log = others_log
+        self._state: State = PassThrough(run, self._conflict)
+        self._active = True
+        # Re-entrant: a signal handler may log, or finish the run, within a call of its thread.
+        self._lock = threading.RLock()
+        self._serving = False
+        self._interrupting: List[LogCall] = []  # calls of such handlers
+        self._foreign = run.wandb.is_foreign()
+        self._serves = run.wandb.heeds_steps(self._foreign)
+
+    def takes_calls(self) -> bool:
+        """Whether calls are served here; else they are wandb's."""
+        return self._serves and not self.context.wandb.mirrors_tensorboard()
+
+    def log(self, call: LogCall) -> Any:
+        """Serve one call; returns and raises what wandb does."""
+        try:
+            with self._lock:
+                if not self._active:
+                    return self._log_given_up(call)
+                if self._serving:  # by this very thread: it is in a signal handler
+                    self._interrupting.append(call)
+                    return None
+                self._serving = True
+                try:
+                    if self._foreign or self._others_log[0]:
+                        self._join_others()
+                    counts = self.context.counts
+                    call.number = counts.logs = counts.logs + 1
+                    return self._state.log(call)
+                finally:
+                    self._serving = False
+                    if self._interrupting:
+                        self._serve_interrupting()
+        except Exception as fault:
+            if call.refused or from_signal_handler(fault):
+                raise
+            return self.give_up(fault, call)
+
+    def flush(self) -> None:
+        """Send everything that waits. Never raises."""
+        self._fenced(self._flush)
+
+    def flush_window(self) -> None:
+        """Send what native wandb would have got by now. Never raises."""
+        self._fenced(self._flush_window)
+
+    def flush_whole(self) -> None:
+        """Send what waits, unless that would split a row. Never raises."""
+        self._fenced(self._flush_whole)
+
+    def flush_overdue(self, now: float) -> Optional[float]:
+        """Send what has waited too long; returns when to ask again, if ever. Never raises."""
+        return self._fenced(lambda: self._state.flush_overdue(now))  # type: ignore[no-any-return]
+
+    def share(self) -> None:
+        """Note that another process may log to the run too. Never raises."""
+        self._fenced(self._share)
+
+    def summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
+        """What the run's summary has to show, where wandb's shows `shown`. Never raises."""
+        answer = self._fenced(lambda: self._summary(shown))
+        return shown if answer is None else answer
+
+    def step(self, read: Callable[[], Any]) -> Any:
+        """The step of native wandb; `read` tells wandb's own."""
+        state = self._state
+        return state.counter if isinstance(state, Reordering) else read()
+
+    def passed(self, call: LogCall) -> None:
+        """Note a call that wandb took, and that was not served here."""
+        self.context.shown(call)
+
+    def told(self, step: int) -> None:
+        """Take the step that the training gave to `update_training_step()`."""
+        self.context.steps.tell(step)
+
+    def defined(self, *args: Any, **kwargs: Any) -> None:
+        """Note a `define_metric` of the user's, for rows to come. Never raises."""
+        self._fenced(lambda: self._define(*args, **kwargs))
+
+    def summary_written(self, record: Any) -> None:
+        """Let what the user puts into the summary be newer than what waits. Never raises."""
+        if not self._serving:  # else it is ours
+            self._fenced(lambda: self._note_written(record))
+
+    def limit(self, limits: Limits) -> None:
+        """Bound what waits, from the next call on."""
+        self.context.limits = limits
+
+    def hand_back(self) -> None:
+        """Send everything that waits; the next calls are wandb's. Never raises."""
+        self._fenced(self._pass_through)
+
+    def resume(self) -> None:
+        """Note that wandb has had calls that were not served here."""
+        self.context.wandb.forget_open_row()
+
+    def after_fork(self) -> None:
+        """In a child: the parent has the rows, and perhaps had the lock."""
+        self._lock = threading.RLock()
+        self._serving = False
+        self._interrupting.clear()
+        self._state = PassThrough(self.context, self._conflict)
+        self._foreign = True
+        self._serves = self._serves and self.context.wandb.heeds_steps(self._foreign)
+
+    def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
+        """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
+        complaints.once(
+            "steps", "the step fix gave up after a fault: " + complaints.describe(fault)
+        )
+        with self._lock:
+            self._active = False
+            for row in self._state.waiting():
+                self._rescue(row)
+            answer, calls = None, [*self._interrupting, call]
+            self._interrupting.clear()
+            for each in calls:
+                if each is not None and not each.handed:
+                    answer = self._log_given_up(each)
+            return answer
+
+    def _flush(self) -> None:
+        self._state.flush()
+        # A signal handler that finishes the run comes here within a call that is being
+        # served: the calls that it has made go now, since there is no later.
+        self._serve_interrupting()
+
+    def _flush_window(self) -> None:
+        self._state.flush_window()
+
+    def _flush_whole(self) -> None:
+        self._state.flush_whole()
+
+    def _summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
+        late = [row for row in self._state.waiting() if row.late]
+        return self.context.summary.with_rows(shown, late) if late else shown
+
+    def _note_written(self, record: Any) -> None:
+        self._state.flush_window()
+        values = {tuple(item.key): item.value for item in record.update}
+        steps = self.context.steps
+        age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
+        self.context.summary.written(values, age)
+
+    def _define(
+        self,
+        name: str,
+        step_metric: Any = None,
+        step_sync: Optional[bool] = None,
+        hidden: Optional[bool] = None,
+        summary: Optional[str] = None,
+        *more: Any,  # goal (up to 0.1x) and overwrite
+        overwrite: Optional[bool] = None,
+        **_: Any,
+    ) -> None:
+        run, axis = self.context, getattr(step_metric, "name", step_metric)
+        overwrite = bool(more[-1]) if more else overwrite
+        overruled = run.definitions.define(name, axis, step_sync, summary, overwrite)
+        if axis:
+            run.axes.defined(axis, run.wandb.initial_axis_value)
+            if name == "*":
+                run.steps.set_main_axis(axis)
+        for key in overruled:
+            how = {"step_sync": step_sync, "hidden": hidden, "summary": summary}
+            run.wandb.redefine(key, step_metric=step_metric, **how)
+
+    def _pass_through(self) -> None:
+        self._flush()
+        if not isinstance(self._state, PassThrough):
+            self.context.wandb.end_open_row()  # or calls that name its step would join it
+            self._state = PassThrough(self.context, self._conflict)
+
+    def _conflict(self, call: LogCall) -> Any:
+        """From here on the run's rows are compared with native wandb's counter."""
+        self._start_timer()
+        self._state = Reordering(self.context)
+        return self._state.log(call)
+
+    def _join_others(self) -> None:
+        if not isinstance(self._state, Shared):
+            self._others_log[0] = 1
+            self._share()
+
+    def _share(self) -> None:
+        if isinstance(self._state, Shared):
+            return
+        if not self._others_log[0]:  # they have not begun: wandb still is where we think
+            self._state.flush()
+        waiting = self._state.waiting()
+        self._start_timer()
+        self._state = Shared(self.context, holds=not self._foreign, waiting=waiting)
+
+    def _serve_interrupting(self) -> None:
+        """Serve what signal handlers have logged within a call, up to the last moment."""
+        within_a_call = self._serving
+        while self._interrupting:
+            self._serving = True
+            try:
+                self._serve_next(self._interrupting.pop(0))
+            finally:
+                self._serving = within_a_call
+
+    def _serve_next(self, call: LogCall) -> None:
+        try:
+            call.number = self.context.counts.logs = self.context.counts.logs + 1
+            self._state.log(call)
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            if not call.refused:
+                self._interrupting.insert(0, call)
+                raise
+            self.context.counts.dropped += 1  # its caller is gone, and cannot be told
+
+    def _fenced(self, act: Callable[[], Any]) -> Any:
+        try:
+            with self._lock:
+                if not self._active:
+                    return None
+                within_a_call, self._serving = self._serving, True
+                try:
+                    return act()
+                finally:
+                    self._serving = within_a_call
+                    if self._interrupting and not within_a_call:
+                        self._serve_interrupting()
+        except Exception as fault:
+            if from_signal_handler(fault):
+                raise
+            return self.give_up(fault)
+
+    def _log_given_up(self, call: LogCall) -> Any:
+        """Let wandb have the call, apart from others where it would drop it."""
+        wandb = self.context.wandb
+        try:
+            late = call.explicit is not None and call.explicit < wandb.counter()
+        except Exception:
+            late = False
+        if not late:
+            return wandb.give_as_is(call)
+        self._end_open_row()
+        return wandb.give(call, call.values, call.training_step, None, True)
+
+    def _rescue(self, row: Row) -> None:
+        """Send a row that waits, at the step of its own if wandb has not passed it."""
+        wandb = self.context.wandb
+        try:
+            free = wandb.free_step()
+            # What may have arrived already keeps its step: wandb drops it the second time.
+            step = row.at if row.handed else free if row.late else max(row.step, free)
+            wandb.give(row, row.values, row.training_step, step, True)
+            wandb.open = None
+        except Exception:
+            self.context.counts.dropped += 1
+
+    def _end_open_row(self) -> None:
+        try:
+            self.context.wandb.end_open_row()
+        except Exception:  # wandb's service is gone: so are the rows, but not the training
+            return

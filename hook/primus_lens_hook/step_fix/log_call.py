@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values on their way to wandb, and the marks that say how far they have come.
+
+The marks make two things possible after any failure: to tell an exception of wandb's own
+from a fault of ours, and to send what has not arrived without sending anything twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from primus_lens_hook.scalars import NUMBERS
+
+_set: Callable[[Any, str, bool], Any] = setattr
+
+
+class Delivery:
+    """Values with one receiver: wandb, or a row that waits for wandb."""
+
+    __slots__ = ("handed", "received", "values")
+
+    values: Dict[str, Any]
+    handed: bool
+    received: bool
+
+    def hand_over(self, receive: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the receiver and return its answer.
+
+        One expression: no fault of ours can come between the marks and the call. What is
+        marked as received has arrived; what is not handed over has not.
+        """
+        return (_set(self, "handed", True), receive(*arguments), _set(self, "received", True))[1]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the receiver raised."""
+        return self.handed and not self.received
+
+
+class LogCall(Delivery):
+    """One log call: what its caller passed, and what that means."""
+
+    __slots__ = (
+        "commit",
+        "explicit",
+        "keys",
+        "late",
+        "number",
+        "only_numbers",
+        "priority",
+        "shown",
+        "step",
+        "training_step",
+    )
+
+    def __init__(
+        self, values: Dict[str, Any], step: Any, commit: Optional[bool], priority: int
+    ) -> None:
+        self.handed = self.received = False
+        self.values = values
+        self.keys: Tuple[str, ...] = tuple(values)
+        self.only_numbers = NUMBERS.issuperset(map(type, values.values()))
+        self.step = step
+        self.commit = commit
+        self.priority = priority
+        self.explicit: Optional[int] = None  # the step as an integer; None: none, or not readable
+        self.shown: Optional[int] = None  # the training step that the call itself shows
+        self.training_step: Optional[int] = None  # None: only wandb's counter is known
+        self.late = False
+        self.number = 0  # among the calls of the run

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metric definitions as wandb resolves them: which column is the x-axis of which key.
+
+`define_metric` names a key, or keys by a prefix (`train/*`). An exact definition wins over
+a pattern, and a later definition is merged into an earlier one (wandb-core's runmetric.go,
+handler.py before 0.18). Only the user's definitions are kept here, and apart from them the
+keys that the step fix has plotted over its own column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+AXIS = "primus_lens/step"
+"""The column of ours that carries the training step of a row."""
+
+MAX_KEYS = 10_000  # a training that makes up keys for each row must not fill the memory
+
+
+class Definition(NamedTuple):
+    """What the user has said about one key, or about the keys of one pattern."""
+
+    axis: Optional[str] = None
+    """The key's x-axis (`step_metric`)."""
+
+    synced: bool = False
+    """Whether wandb fills in the axis where a row has the key alone (`step_sync`)."""
+
+    summarized: bool = False
+    """Whether the user has chosen how the key is summarized (`summary=`)."""
+
+
+NOTHING = Definition()
+
+
+class MetricDefinitions:
+    """The definitions of one run."""
+
+    def __init__(self) -> None:
+        self.axes: Dict[str, None] = {}
+        """Every axis that the user has named, in order."""
+        self._exact: Dict[str, Definition] = {}
+        self._patterns: Dict[str, Definition] = {}  # by the prefix before the star
+        self._expanded: Dict[str, Definition] = {}  # by pattern, when a row had the key first
+        self._known: Set[Tuple[str, ...]] = set()  # keys of rows that have been expanded
+        self._ours: Dict[str, None] = {}
+
+    def define(
+        self,
+        name: str,
+        step_metric: Optional[str] = None,
+        step_sync: Optional[bool] = None,
+        summary: Optional[str] = None,
+        overwrite: Optional[bool] = None,
+    ) -> List[str]:
+        """Note a definition of the user's; returns our keys for which it must win over ours."""
+        name = name.replace("\\.", ".")  # how wandb writes a dot within a key
+        table, key = self._exact, name
+        if name.endswith("*"):
+            table, key = self._patterns, name[:-1]
+        old = NOTHING if overwrite else table.get(key) or self._expanded.get(key, NOTHING)
+        # Synchronisation is what wandb does with an axis unless it is told not to.
+        synced = bool(step_metric) if step_sync is None else step_sync
+        table[key] = Definition(
+            step_metric or old.axis, synced or old.synced, bool(summary) or old.summarized
+        )
+        if step_metric:
+            self.axes[step_metric] = None
+        if table is self._exact:
+            was_ours = name in self._ours
+            self._ours.pop(name, None)
+            return [name] if was_ours else []
+        # wandb lets an exact definition win over a pattern, and ours are exact.
+        return [ours for ours in self._ours if ours.startswith(key)]
+
+    def expand(self, keys: Tuple[str, ...], values: Mapping[str, Any]) -> None:
+        """Bind the keys of a row that wandb took to the patterns as they are now.
+
+        A pattern that is defined again later does not change them any more.
+        """
+        if not self._patterns or keys in self._known:
+            return
+        for key in _paths(values):
+            if key not in self._expanded and len(self._expanded) < MAX_KEYS:
+                found = self._by_pattern(key)
+                if found is not None:
+                    self._expanded[key] = found
+                    self._ours.pop(key, None)
+        if len(self._known) < MAX_KEYS:
+            self._known.add(keys)
+
+    def of(self, key: str) -> Definition:
+        """What the user has said of a key; nested keys are joined by dots."""
+        found = self._exact.get(key) or self._expanded.get(key)
+        return found or self._by_pattern(key) or NOTHING
+
+    def synced_axes(self, values: Mapping[str, Any]) -> List[str]:
+        """The axes that wandb fills in for a row of these values."""
+        if not self.axes:
+            return []
+        defined = [self.of(key) for key in _paths(values)]
+        return list(dict.fromkeys(each.axis for each in defined if each.synced and each.axis))
+
+    def has_summary(self, key: str) -> bool:
+        """Whether the user has chosen how the key is summarized."""
+        return self.of(key).summarized
+
+    def to_plot(self, values: Mapping[str, Any]) -> List[str]:
+        """Keys of a row of ours that have no axis yet; from now on they have AXIS.
+
+        A key of a pattern of the user's counts as ours too, until native wandb has a row of
+        it: our row binds it to the pattern as it is now, and native wandb would not.
+        """
+        plotted = []
+        for key in _paths(values):
+            if key in self._ours or key in self._exact or key in self._expanded:
+                continue
+            if key in self.axes or key.startswith("_") or len(self._ours) >= MAX_KEYS:
+                continue
+            self._ours[key] = None
+            # wandb takes no other star than that of a pattern, and no empty name.
+            if key and "*" not in key and self._by_pattern(key) is None:
+                plotted.append(key)
+        return plotted
+
+    def _by_pattern(self, key: str) -> Optional[Definition]:
+        if key.startswith("_"):  # wandb's own
+            return None
+        found = (each for prefix, each in self._patterns.items() if key.startswith(prefix))
+        return next(found, None)
+
+
+def carried(values: Mapping[str, Any], axes: Iterable[str]) -> Dict[str, Any]:
+    """The axes that a row has itself: name to number."""
+    return {axis: values[axis] for axis in axes if _is_number(values.get(axis))}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if type(value) is dict and "_type" not in value:
+            yield from _paths(value, prefix + key + ".")
+        else:
+            yield prefix + key

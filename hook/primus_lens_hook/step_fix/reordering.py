@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a run in conflict: what wandb drops is kept, and what it keeps stays put.
+
+Each call is compared with the counter that native wandb would have by now. A call that it
+keeps goes into the row where it puts it, at the same step. A call that it drops joins a row
+of its training step that still waits, or becomes a late row.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, Dict, List, Optional, Set, Tuple, Union
+
+from primus_lens_hook.counter import commits
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.duplicates import overwritten
+from primus_lens_hook.step_fix.late_rows import LateRows
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.metric_definitions import carried
+from primus_lens_hook.step_fix.reorder_window import ReorderWindow
+from primus_lens_hook.step_fix.row import Row, copied
+from primus_lens_hook.step_fix.row_sender import restore_summary, send_row
+from primus_lens_hook.step_fix.run_context import RunContext
+
+logger = logging.getLogger("wandb_step_fix")
+NO_LIMIT = sys.maxsize
+Held = Union[ReorderWindow, LateRows]
+
+
+class Reordering:
+    """One run's calls, from the first that wandb would drop."""
+
+    def __init__(self, run: RunContext) -> None:
+        self.window = ReorderWindow()
+        self.late = LateRows()
+        self._run = run
+        self._counter = run.wandb.counter()  # what native wandb would have
+        self._row: Optional[Row] = run.wandb.open  # the same of the open row
+        if self._row is not None:
+            self._row.handed = self._row.received = True
+        self._reach = 0  # training steps that a late call has been behind the newest
+
+    @property
+    def counter(self) -> int:
+        """The step that native wandb would be at."""
+        return self._counter
+
+    def log(self, call: LogCall) -> Any:
+        """Send the call's values, or have them wait; returns and raises what wandb does."""
+        run, explicit = self._run, call.explicit
+        if explicit is not None and explicit < self._counter:
+            run.counts.conflicts += 1
+            logger.debug("step %d is behind %d: %s", explicit, self._counter, list(call.values))
+            answer = self._log_late(call)
+            run.shown(call)
+        else:
+            answer = self._log_kept(call)
+        self._trim()
+        return answer
+
+    def flush(self) -> None:
+        """Send everything that waits."""
+        self._run.counts.flushes += bool(self.window or self.late)
+        self.flush_window()
+        self._send_late(NO_LIMIT)
+
+    def flush_window(self) -> None:
+        """Send what native wandb would have got by now."""
+        for row in self.window:
+            self._deliver(row, self.window)
+        restore_summary(self._run, self._row)
+
+    def flush_whole(self) -> None:
+        """Send everything that can go without splitting the open row."""
+        self.flush_window()
+        if self._nothing_is_split():
+            self._send_late(NO_LIMIT)
+
+    def flush_overdue(self, now: float) -> Optional[float]:
+        """Send what has waited too long; returns when to ask again. Monotonic seconds."""
+        interval = self._run.limits.flush_interval
+        for row in self.window:
+            if row.since > now - interval:
+                break
+            self._deliver(row, self.window)
+            self._run.counts.flushes += 1
+        self._send_late_if_due()
+        waiting = [row.since for row in self.window] + [self.late.since]
+        # What is overdue still waits for the open row to end: look again later.
+        return min([now, *(since for since in waiting if since > now - interval)]) + interval
+
+    def waiting(self) -> List[Row]:
+        """What wandb does not have yet, that of its own rows first."""
+        return [row for row in (*self.window, *self.late) if not row.received]
+
+    # Calls that native wandb keeps.
+
+    def _log_kept(self, call: LogCall) -> Any:
+        run, explicit = self._run, call.explicit
+        row = self._row if explicit in (None, self._counter) else None
+        values: Optional[Dict[str, Any]] = call.values
+        if row is None:
+            row = run.row(self._counter if explicit is None else explicit, call, self._row)
+        else:
+            if run.limits.keep_duplicates and not self._set_apart(row, call):
+                values = None
+            else:
+                values = row.fitting(call.values, call.priority)
+            if row.training_step is None or explicit is not None:
+                row.training_step = call.training_step
+        answer = self._log_late(call) if values is None else self._place(row, call, values)
+        if values is not None:
+            row.note(values, call, run.limits.keep_duplicates)
+        # Only now: what wandb has refused is in no row of native wandb either.
+        run.taken(row, call, self._row)
+        self._counter = row.step + row.committed
+        self._row = None if row.closed else row
+        return answer
+
+    def _set_apart(self, row: Row, call: LogCall) -> bool:
+        """Make late rows of what native wandb would overwrite; False where that is not known."""
+        if row.received and self._run.wandb.open is not row:
+            return True  # a late row has ended it: nothing is overwritten
+        older = overwritten(row, call, self._run.definitions.axes)
+        for each in older or ():
+            self._log_late(each)
+        return older is not None
+
+    def _place(self, row: Row, call: LogCall, values: Dict[str, Any]) -> Any:
+        """Let values of a call join their row: in the window, or in wandb."""
+        if not values:
+            return self._end_row(row, call)
+        if not row.received:
+            waiting = copied(values) if self._reach or row.values else None
+            if waiting is not None:
+                row.timestamp = time.time()
+                row.since = row.since or time.monotonic()
+                row.ages = {**row.ages, **dict.fromkeys(waiting, self._run.age(row, call))}
+                return self.window.take(row, waiting, call)
+            self.flush_window()
+        if not row.received:
+            self._make_room(row)
+        ages = dict.fromkeys(values, self._run.age(row, call))
+        commit = commits(call.step, call.commit) or None
+        return send_row(self._run, row, call, values, ages, commit)
+
+    def _end_row(self, row: Row, call: LogCall) -> Any:
+        """A call without values: it moves wandb's counter, and may end the open row."""
+        wandb = self._run.wandb
+        if self.window or (call.explicit is not None and call.explicit < wandb.counter()):
+            return call.hand_over(_nothing)
+        answer = wandb.give(call, call.values, None, call.step, call.commit)
+        if row is not wandb.open or commits(call.step, call.commit):
+            wandb.open = None
+        return answer
+
+    def _make_room(self, row: Row) -> None:
+        """Before a row of wandb's own goes: send late rows that fit in before its step."""
+        self._send_late(NO_LIMIT if self._late_is_overdue() else row.step)
+        row.at = max(row.step, self._run.wandb.free_step())
+
+    # Calls that native wandb drops.
+
+    def _log_late(self, call: LogCall) -> Any:
+        """Let a call join a row of its training step that waits, or make it a late row."""
+        if not call.values:
+            return call.hand_over(_nothing)
+        values = self._run.wandb.to_wait(call)
+        row = self._late_row(call)
+        age = self._run.age(row, call)
+        if values is None:
+            self.flush_window()
+            row.at = self._run.wandb.free_step()
+            ages = dict.fromkeys(call.values, age)
+            answer = send_row(self._run, row, call, call.values, ages, True)
+            restore_summary(self._run, self._row)
+            return answer
+        # Among them those that frameworks define late: a definition is for the whole chart.
+        named = self._named_axes()
+        axes = {**row.filled_in, **carried(values, named)}
+        if not axes and call.training_step is not None:  # else no row can have the same axes
+            newest = self._run.steps.newest or call.training_step
+            self._reach = max(self._reach, newest - call.training_step)
+        held_by: Held = self.late
+        for held, other in self._joinable(row.training_step or 0, values):
+            fits = not other.again(values, call.priority)
+            if fits and self._axes_of(other, named) == axes:
+                held_by, row, values = held, other, other.fitting(values, call.priority)
+                break
+        row.note(values, call, False)
+        row.ages = {**row.ages, **dict.fromkeys(values, age)}
+        row.late_keys = {**row.late_keys, **values}
+        return held_by.take(row, values, call)
+
+    def _named_axes(self) -> Set[str]:
+        return {*self._run.definitions.axes, *self._run.steps.axes}
+
+    def _joinable(self, step: int, values: Dict[str, Any]) -> List[Tuple[Held, Row]]:
+        """Rows of a training step, those of the window first, without older ones of a key.
+
+        Of two values for one key the newer must not go to wandb before the older.
+        """
+        found: List[Tuple[Held, Row]] = []
+        for held in (self.late, self.window):
+            for row in held.joinable(step):
+                if not row.ranks.keys().isdisjoint(values) and not self._run.tells_calls_apart:
+                    return found
+                found.insert(0 if held is self.window else len(found), (held, row))
+        return found
+
+    def _axes_of(self, row: Row, named: Iterable[str]) -> Dict[str, Any]:
+        """The columns that a waiting row will have of the user's axes."""
+        known = row.filled_in if row.late else self._run.axes.of_row(row.values, row)
+        return {**known, **carried(row.values, named)}
+
+    def _late_row(self, call: LogCall) -> Row:
+        run = self._run
+        # Without a training step there is a row apart only for a key that came twice.
+        step = self._counter if call.training_step is None else call.training_step
+        row = run.row(step, call, None)
+        row.late, row.training_step = True, step
+        row.filled_in = run.axes.at_call(call.values, self._row)
+        row.since, row.timestamp = time.monotonic(), time.time()
+        return row
+
+    def _send_late(self, limit: int) -> None:
+        """Send late rows at steps below the limit that no other row has."""
+        for row in self.late:
+            free = self._run.wandb.free_step()
+            if free >= limit:
+                break
+            if not row.handed:
+                # At its own step if that is free; beyond all rows there is no such step.
+                row.at = row.step if free <= row.step < limit < NO_LIMIT else free
+            self._deliver(row, self.late)
+        restore_summary(self._run, self._row)
+
+    def _late_overflows(self) -> bool:
+        """Whether there are more late rows than may wait."""
+        limits = self._run.limits
+        held = self.window.bytes + self.late.bytes
+        return len(self.late) > limits.buffer_size or held > limits.bytes
+
+    def _late_is_overdue(self) -> bool:
+        """Whether a late row has waited long enough for a gap."""
+        return self.late.since <= time.monotonic() - self._run.limits.flush_interval
+
+    # Both kinds of rows.
+
+    def _deliver(self, row: Row, held: Held) -> None:
+        """Send a row that waits, unless a signal handler within this call has done so.
+
+        Sent twice it would still be there once: it has a fixed step, and wandb merges equal
+        values into an open row, and drops them behind it.
+        """
+        if not row.received:
+            if not (row.late or row.handed):
+                self._make_room(row)
+            try:
+                values = {"_timestamp": row.timestamp, **row.values}
+                send_row(self._run, row, row, values, row.ages, row.late or row.closed or None)
+            except Exception as error:
+                if not row.handed or from_signal_handler(error):
+                    raise
+                self._run.counts.dropped += not row.received  # its caller is gone
+        held.remove(row)
+
+    def _trim(self) -> None:
+        """Send what has no reason to wait, and what there is no room for."""
+        run, limits = self._run, self._run.limits
+        safe = (run.steps.newest or 0) - 2 * self._reach
+        for row in self.window:
+            passed = row.closed and (row.training_step is None or row.training_step <= safe)
+            full = len(self.window) > limits.buffer_size or self.window.bytes > limits.bytes
+            if not (passed or full):
+                break
+            self._deliver(row, self.window)
+            run.counts.flushes += 1
+        self._send_late_if_due()
+
+    def _send_late_if_due(self) -> None:
+        """Send late rows that have waited too long, or for which there is no room."""
+        overdue = self._late_is_overdue() and self._nothing_is_split()
+        if self.late and (overdue or self._late_overflows()):
+            self._send_late(NO_LIMIT)
+            self._run.counts.flushes += 1
+
+    def _nothing_is_split(self) -> bool:
+        """Whether native wandb has no row open that late rows would end too early."""
+        row = self._run.wandb.open
+        return row is None or row.closed
+
+
+def _nothing() -> None:
+    """What becomes of a call without values."""

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One row of W&B, and which values may share or wait in one. No clock, no wandb."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Dict, List, Optional, Tuple
+
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.scalars import unwrap
+from primus_lens_hook.step_fix.log_call import Delivery, LogCall
+
+LONGEST_TEXT = 4096  # characters; a longer string goes to wandb at once, like media
+MAX_DEPTH = 8  # of nested dicts that are copied; deeper ones go at once too
+PER_VALUE = 100  # bytes that a number and its place in a dict take, roughly
+INT64 = 1 << 63  # wandb encodes integers beyond it in another way, or refuses them
+
+Age = Tuple[int, int, int]
+"""Which of two calls is newer: after more rewinds, of the higher training step, the later."""
+
+NEVER: Age = (-1, 0, 0)
+"""Of values that no call has brought."""
+
+EMPTY: Any = MappingProxyType({})
+
+_PLAIN = {float, bool, type(None)}
+_SCALAR_LIBRARIES = ("numpy", "torch", "jaxlib")
+
+
+class Row(Delivery):
+    """Values that W&B shows as one row.
+
+    A row that wandb has keeps no values here, only what later calls have to know of it.
+    """
+
+    __slots__ = (
+        "ages",
+        "at",
+        "axes",
+        "calls",
+        "closed",
+        "committed",
+        "filled_in",
+        "late",
+        "late_keys",
+        "latest",
+        "ranks",
+        "since",
+        "step",
+        "timestamp",
+        "training_step",
+    )
+
+    def __init__(self, step: int, training_step: Optional[int], latest: Mapping[str, Any]) -> None:
+        self.handed = self.received = False
+        # Tables are replaced, never changed: most rows need none, and share the empty one.
+        self.values = EMPTY
+        self.step = step  # the step of the row in native wandb
+        self.at = step  # its step in wandb as it is
+        self.training_step = training_step
+        self.axes: Mapping[str, Any] = EMPTY  # the user's axes that the row itself carries
+        self.latest = latest  # the user's axes in the rows before it
+        self.filled_in: Mapping[str, Any] = EMPTY  # those that native wandb would add to a late row
+        self.ranks: Mapping[str, int] = EMPTY  # the priority of each key
+        self.calls: Mapping[str, LogCall] = EMPTY  # by key, where duplicates are to be kept
+        self.ages: Mapping[str, Age] = EMPTY  # of its values, by key
+        self.late_keys: Mapping[str, Any] = EMPTY  # of late values that have joined it
+        self.closed = False  # whether native wandb would let nothing join it any more
+        self.committed = False  # whether a call has ended it, rather than the next step
+        self.late = False  # whether native wandb has no such row
+        self.since = 0.0  # monotonic seconds; when it began to wait
+        self.timestamp = 0.0  # Unix seconds of the newest call in it
+
+    def note(self, keys: Iterable[str], call: LogCall, keep: bool) -> None:
+        """Remember which keys a call has put into the row, and the call if it is to be kept."""
+        self.ranks = {**self.ranks, **dict.fromkeys(keys, call.priority)}
+        if keep:
+            self.calls = {**self.calls, **dict.fromkeys(keys, call)}
+
+    def fitting(self, values: Dict[str, Any], priority: int) -> Dict[str, Any]:
+        """What of `values` may join this row.
+
+        Of two values for one key the one of the stronger priority (the lower number) stays.
+        """
+        return {k: v for k, v in values.items() if self.ranks.get(k, priority) >= priority}
+
+    def again(self, values: Mapping[str, Any], priority: int) -> List[str]:
+        """The keys that have a value of the same priority here already."""
+        return [key for key in values if self.ranks.get(key) == priority]
+
+
+def weight(values: Mapping[str, Any]) -> int:
+    """Bytes that these values take, roughly."""
+    size = PER_VALUE * len(values)
+    for value in values.values():
+        if type(value) in (str, list):
+            size += len(value)
+        elif type(value) is dict:
+            size += weight(value)
+    return size
+
+
+def copied(values: Mapping[str, Any], depth: int = 0) -> Optional[Dict[str, Any]]:
+    """The values as they are now, to be sent later; None when some cannot wait.
+
+    What waits must be something that wandb never refuses: its exceptions belong into the
+    call that caused them. Media, arrays, lists and unknown objects therefore cannot wait.
+    """
+    copy = {}
+    for key, value in values.items():
+        kept = plain(value, depth)
+        if (kept is None and value is not None) or not can_encode(key):
+            return None
+        copy[key] = kept
+    return copy
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value that nobody can change any more and that wandb stores; None for all others."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is int:
+        return value if -INT64 <= value < INT64 else None
+    if kind is str:
+        return value if len(value) <= LONGEST_TEXT and can_encode(value) else None
+    if kind is dict:
+        return copied(value, depth + 1) if depth < MAX_DEPTH else None
+    number = _element(value)
+    return None if number is value else plain(number, MAX_DEPTH)
+
+
+def _element(value: Any) -> Any:
+    try:
+        return unwrap(value) if _is_scalar(value) else value
+    except Exception as error:  # a lost GPU, for example: wandb is to meet it too
+        if from_signal_handler(error):
+            raise
+        return value
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether wandb is known to store the element of this array: one of no dimensions.
+
+    Only the libraries' own types: wandb refuses some that look alike (a pandas Series, a
+    masked array), and a subclass may do anything.
+    """
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    if library not in _SCALAR_LIBRARIES or getattr(value, "shape", None) != ():
+        return False
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())
+    return not isinstance(value, masked)
+
+
+def can_encode(text: str) -> bool:
+    """Whether protobuf takes the text: a lone surrogate (`os.fsdecode`) has no UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of one run, whichever state its step fix is in."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from primus_lens_hook.step_fix.axis_values import AxisValues
+from primus_lens_hook.step_fix.counts import Counts
+from primus_lens_hook.step_fix.limits import Limits
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.metric_definitions import MetricDefinitions
+from primus_lens_hook.step_fix.row import Age, Row
+from primus_lens_hook.step_fix.summary import Summary
+from primus_lens_hook.step_fix.wandb_run import WandbRun
+from primus_lens_hook.training_step import TrainingStep
+
+
+class RunContext:
+    """Shared by the states of a run; its caller holds a lock around everything."""
+
+    def __init__(self, wandb: WandbRun, steps: TrainingStep, limits: Limits) -> None:
+        self.wandb = wandb
+        self.steps = steps
+        self.limits = limits
+        self.counts = Counts()
+        self.definitions = MetricDefinitions()
+        self.axes = AxisValues(self.definitions)
+        self.summary = Summary(self.definitions)
+        self.tells_calls_apart = limits.keep_duplicates
+        """Whether it matters which call brought a key: for priorities, and to keep duplicates."""
+
+    def row(self, step: int, call: LogCall, after: Optional[Row]) -> Row:
+        """A new row for a call at this step of wandb's; it ends the row `after`."""
+        latest = self.axes.native
+        if after is not None and after.axes:
+            latest = {**latest, **after.axes}
+        return Row(step, call.training_step, latest)
+
+    def age(self, row: Row, call: LogCall) -> Age:
+        """How new a call is that belongs to this row."""
+        step = call.training_step
+        return (self.steps.rewinds, row.step if step is None else step, call.number)
+
+    def taken(self, row: Row, call: LogCall, before: Optional[Row]) -> None:
+        """Note what native wandb does with a call that it takes into a row.
+
+        `before` is the row that was open; another one ends with this call.
+        """
+        if before is not None and before is not row:
+            self.close(before)
+        if self.definitions.axes:
+            self.axes.joined(row, call.values)
+            self.definitions.expand(call.keys, call.values)
+        if call.shown is not None:
+            self.steps.note(call.shown, call.keys)
+        if call.commit or (call.step is None and call.commit is None):  # `counter.commits`
+            row.committed = True
+            self.close(row)
+
+    def shown(self, call: LogCall) -> None:
+        """Note the training step that a call has shown."""
+        if call.shown is not None:
+            self.steps.note(call.shown, call.keys)
+
+    def close(self, row: Row) -> None:
+        """Note that native wandb writes the row: nothing joins it any more."""
+        row.closed = True
+        if row.axes:
+            self.axes.closed(row)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a run that another process logs to: wandb's step is not predictable.
+
+Each row goes without a step, to where wandb's counter stands: it is never dropped there. It
+carries its training step, and goes whole: a row left open would be joined by the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Dict, List, Optional
+
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.log_call import Delivery, LogCall
+from primus_lens_hook.step_fix.row import NEVER, Age, Row, copied
+from primus_lens_hook.step_fix.run_context import RunContext
+
+
+class Shared:
+    """One run's calls, from when another process may log to it.
+
+    The process that began the run keeps a row back until no call of its own can join it any
+    more (`holds`). A child may end at any moment, without a word (`os._exit`): it does not.
+    """
+
+    def __init__(self, run: RunContext, holds: bool, waiting: Iterable[Row] = ()) -> None:
+        run.wandb.end_open_row()  # or the next row would join it
+        self._run = run
+        self._holds = holds
+        self._counter = 0  # what native wandb would have, were it not for the others
+        self._row: Optional[Row] = None  # the same of the open row
+        self._held: Optional[Row] = None  # the row of which values wait
+        for row in waiting:  # their steps may have been taken by the others
+            self._deliver(row)
+
+    def log(self, call: LogCall) -> Any:
+        """Send a call's values, or let them wait for the rest of their row."""
+        run, explicit = self._run, call.explicit
+        if not call.values and explicit is not None:
+            return call.hand_over(_nothing)
+        if explicit is not None and explicit < self._counter:
+            run.counts.conflicts += 1
+            axes = run.axes.at_call(call.values, self._row)
+            late = run.row(explicit, call, None)
+            answer = self._send_call(late, call, {**axes, **call.values})
+            run.shown(call)
+            return answer
+        row = self._row if explicit in (None, self._counter) else None
+        if row is None:
+            row = run.row(self._counter if explicit is None else explicit, call, self._row)
+        answer = self._place(row, call)
+        run.taken(row, call, self._row)
+        self._counter = row.step + row.committed
+        self._row = None if row.closed else row
+        if row.closed:
+            self.flush()
+        return answer
+
+    def flush(self) -> None:
+        """Send what waits."""
+        row, self._held = self._held, None
+        if row is not None and not row.received:
+            self._deliver(row)
+
+    def flush_whole(self) -> None:
+        """Native wandb would not have the open row yet either."""
+
+    def flush_window(self) -> None:
+        """Native wandb would not have the open row yet either."""
+
+    def flush_overdue(self, now: float) -> Optional[float]:
+        """Send what has waited too long; returns when to ask again. Monotonic seconds."""
+        row, interval = self._held, self._run.limits.flush_interval
+        if row is None:
+            return None
+        if row.since <= now - interval:
+            self.flush()
+        return row.since + interval
+
+    def waiting(self) -> List[Row]:
+        """What wandb does not have yet."""
+        return [] if self._held is None else [self._held]
+
+    def _place(self, row: Row, call: LogCall) -> Any:
+        if self._held is not row:
+            self.flush()
+        values = copied(call.values) if self._holds and not row.received else None
+        if values is None:
+            self.flush()
+            axes = self._run.axes.of_row(call.values, row)
+            return self._send_call(row, call, {**axes, **call.values} if call.values else {})
+        row.ages = {**row.ages, **dict.fromkeys(values, self._run.age(row, call))}
+        row.timestamp = time.time()
+        row.since = row.since or time.monotonic()
+        if self._held is None:
+            row.values, self._held = {}, row
+        return call.hand_over(row.values.update, values)
+
+    def _deliver(self, row: Row) -> None:
+        try:
+            axes = row.filled_in if row.late else self._run.axes.of_row(row.values, row)
+            values = {"_timestamp": row.timestamp, **axes, **row.values}
+            self._send(row, row, values, {**dict.fromkeys(axes, NEVER), **row.ages})
+        except Exception as error:
+            if not row.handed or from_signal_handler(error):
+                raise
+            self._run.counts.dropped += 1  # its caller is gone
+
+    def _send_call(self, row: Row, call: LogCall, values: Dict[str, Any]) -> Any:
+        return self._send(row, call, values, dict.fromkeys(values, self._run.age(row, call)))
+
+    def _send(
+        self, row: Row, delivery: Delivery, values: Dict[str, Any], ages: Dict[str, Age]
+    ) -> Any:
+        run = self._run
+        run.wandb.plot_over_axis(run.definitions, values)
+        answer = run.wandb.give(delivery, values, row.training_step, None, True)
+        run.axes.sent(values)
+        run.summary.note_each(values, ages)
+        run.summary.row_ended()
+        return answer
+
+
+def _nothing() -> None:
+    """What becomes of a call without values."""

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest value of each key by training step: what a run's summary has to show.
+
+wandb's summary is the value of the row it got last. A late row would put an old value
+there; this remembers what to put back, and what a reader is to be shown of rows that still
+wait. It keeps numbers and short texts, never a tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Dict, Iterator, List, Set, Tuple
+
+from primus_lens_hook.step_fix.metric_definitions import MAX_KEYS, MetricDefinitions
+from primus_lens_hook.step_fix.row import NEVER, Age, Row, plain
+
+MAX_ROWS = 64
+
+Path = Tuple[str, ...]
+
+
+class Summary:
+    """Values of one run, of the rows that wandb has got and of the user's own writing."""
+
+    def __init__(self, definitions: MetricDefinitions) -> None:
+        self._definitions = definitions
+        self._newest: Dict[Path, Tuple[Age, Any]] = {}
+        self._open: List[Tuple[Age, Mapping[Any, Any], Path]] = []  # of the row that is open
+        # What late rows have hidden, and the axes of which they have had values of their own.
+        self._hidden: List[Path] = []
+        self._filled_in: Set[str] = set()
+        self._late_axes: Set[str] = set()
+        # The newest rows by their keys, not looked into yet: a run in order never needs them.
+        self._rows: Dict[Path, Tuple[Age, Mapping[str, Any]]] = {}
+
+    def note(self, values: Mapping[str, Any], keys: Path, age: Age) -> None:
+        """Remember nothing but numbers that wandb got; they must not change.
+
+        wandb's summary shows them when their row has ended.
+        """
+        self._open.append((age, values, keys))
+
+    def note_each(self, values: Mapping[str, Any], ages: Mapping[str, Age]) -> None:
+        """The same for any values; their ages are by key."""
+        leaves = {p: (ages[p[0]], plain(value)) for p, value in _leaves(values)}
+        self._open.append((NEVER, leaves, ()))
+
+    def row_ended(self) -> None:
+        """Note that wandb's summary shows all values that it has got."""
+        if len(self._open) == 1 and self._open[0][2]:
+            age, values, keys = self._open[0]
+            if keys not in self._rows or age >= self._rows[keys][0]:
+                self._rows[keys] = (age, values)
+            if len(self._rows) > MAX_ROWS:
+                self._look_into_rows()
+        else:
+            row: Dict[Path, Tuple[Age, Any]] = {}
+            for age, values, keys in self._open:  # within a row the later call counts
+                row.update(_aged(values, age) if keys else values)
+            self._remember(row)
+        self._open.clear()
+
+    def written(self, values: Mapping[Path, Any], age: Age) -> None:
+        """Remember what the user has put into the summary: it is newer than any row so far."""
+        self._look_into_rows()
+        for path, value in values.items():
+            known = self._newest.pop(path, None)
+            kept = plain(value)
+            if kept is not None and len(self._newest) < MAX_KEYS:
+                self._newest[path] = (age if known is None else max(age, known[0]), kept)
+
+    def hide(self, values: Mapping[str, Any], ages: Mapping[str, Age]) -> None:
+        """Note late values that are about to be shown in the place of newer ones."""
+        if values:
+            self._look_into_rows()
+            paths = [path for path, _ in _leaves(values) if path in self._newest]
+            self._hidden += [path for path in paths if ages[path[0]] < self._newest[path][0]]
+            self._late_axes.update(values.keys() & self._definitions.axes.keys())
+
+    def filled_in(self, axes: Iterable[str]) -> None:
+        """Note the axes that a late row carries for native wandb's sake."""
+        self._filled_in.update(axes)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether late rows have changed what the summary has to show."""
+        return bool(self._hidden or self._filled_in)
+
+    def to_restore(self, native: Mapping[str, Any]) -> Dict[Path, Any]:
+        """What to show again; `native` has native wandb's newest values of axes.
+
+        A key that the user has chosen a `summary=` for is wandb's to summarize.
+        """
+        self._look_into_rows()
+        paths = [*self._hidden, *((axis,) for axis in self._filled_in)]
+        shown = {path: self._newest[path][1] for path in paths if path in self._newest}
+        for axis in native.keys() & self._filled_in - self._late_axes:
+            shown[axis,] = native[axis]  # no late row had a value of its own
+        self._hidden.clear()
+        self._filled_in.clear()
+        return {path: value for path, value in shown.items() if not self._is_users(path)}
+
+    def with_rows(self, shown: Dict[str, Any], rows: Iterable[Row]) -> Dict[str, Any]:
+        """What wandb shows, and what it would show if it had these rows."""
+        self._look_into_rows()
+        shown = dict(shown)
+        for row in rows:
+            for path, value in _leaves(row.values):
+                known = self._newest.get(path)
+                is_newest = known is None or known[0] <= row.ages[path[0]]
+                if is_newest and not self._is_users(path):
+                    _put(shown, path, value)
+        return shown
+
+    def _is_users(self, path: Path) -> bool:
+        return self._definitions.has_summary(".".join(path))
+
+    def _look_into_rows(self) -> None:
+        rows, self._rows = self._rows, {}
+        for age, values in rows.values():
+            self._remember(_aged(values, age))
+
+    def _remember(self, values: Mapping[Path, Tuple[Age, Any]]) -> None:
+        newest = self._newest
+        for path, (age, value) in values.items():
+            known = newest.get(path)
+            if known is not None and age < known[0]:
+                continue
+            if value is None:  # too large to keep, or nothing to put back
+                newest.pop(path, None)
+            elif known is not None or len(newest) < MAX_KEYS:
+                newest[path] = (age, value)
+
+
+def _aged(values: Mapping[str, Any], age: Age) -> Dict[Path, Tuple[Age, Any]]:
+    return {(key,): (age, value) for key, value in values.items()}
+
+
+def _leaves(values: Mapping[str, Any], prefix: Path = ()) -> Iterator[Tuple[Path, Any]]:
+    for key, value in values.items():
+        if type(value) is dict and "_type" not in value:
+            yield from _leaves(value, (*prefix, key))
+        elif key != "_timestamp":  # wandb's own
+            yield (*prefix, key), value
+
+
+def _put(shown: Dict[str, Any], path: Path, value: Any) -> None:
+    """Put a value under its path; the dicts on the way are copied."""
+    for key in path[:-1]:
+        below = shown.get(key)
+        shown[key] = shown = dict(below) if isinstance(below, dict) else {}
+    shown[path[-1]] = value

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run as wandb has it: its counter, its open row, its summary. All calls to wandb are here.
+
+What wandb does with a step has been the same from 0.12.0 to 0.31: above its counter it
+ends the open row and opens another, at the counter the values join the open row, below it
+they are dropped; without a step they join the open row and end it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+
+from primus_lens_hook.counter import as_integer, counter_of
+from primus_lens_hook.step_fix.log_call import Delivery, LogCall
+from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
+from primus_lens_hook.step_fix.row import Row, can_encode, copied
+
+Path = Tuple[str, ...]
+
+
+class Methods(NamedTuple):
+    """wandb's own methods of `Run`, unpatched."""
+
+    log: Callable[..., Any]
+    """`(run, data, step, commit)`"""
+    define_metric: Callable[..., Any]
+    """`(run, name, …)`"""
+
+
+class WandbRun:
+    """One run; its caller holds a lock around everything."""
+
+    def __init__(
+        self, run: Any, methods: Methods, columns: Mapping[str, Any], mark: Mapping[str, Any]
+    ) -> None:
+        self.open: Optional[Row] = None
+        """The row that wandb has open."""
+        self._run = run
+        self._columns = columns  # for every row
+        self._mark = mark  # for rows that carry no step of ours: one column is dear enough
+        self._log = methods.log.__get__(run)
+        self._define = methods.define_metric.__get__(run)
+        self._axis_defined = False
+        self._counter = counter_of(run)
+        version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
+        numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+        self._has_core = numbers >= [0, 18]  # wandb-core, in Go; the handler before it was Python
+        self._patched = getattr(sys.modules.get("wandb"), "patched", {})
+        # A process that hands its run to another ends the open row before; but a run of this
+        # process may have logged before the hook came.
+        if not self.is_foreign():
+            self.forget_open_row()
+
+    def counter(self) -> int:
+        """The step of the open row."""
+        step = getattr(*self._counter)
+        return step if type(step) is int else as_integer(step) or 0
+
+    @staticmethod
+    def integer(step: Any) -> Optional[int]:
+        """A step that is no plain integer, as this wandb reads it; None if it refuses it."""
+        records = sys.modules.get("wandb.proto.wandb_internal_pb2")
+        if hasattr(records, "PartialHistoryRequest"):
+            try:
+                records.PartialHistoryRequest().step.num = step  # type: ignore[union-attr]
+            except (TypeError, ValueError):
+                return None
+        return as_integer(step)
+
+    def free_step(self) -> int:
+        """The first step that no row has."""
+        return self.counter() + (self.open is not None)
+
+    def forget_open_row(self) -> None:
+        """Note that others have logged: there may be an open row, of unknown content."""
+        self.open = Row(self.counter(), None, {})
+
+    def give(
+        self,
+        delivery: Delivery,
+        values: Mapping[str, Any],
+        training_step: Optional[int],
+        step: Any,
+        commit: Optional[bool],
+    ) -> Any:
+        """Call wandb with the values and our columns; raises what wandb raises.
+
+        An empty row gets no columns: it ends the open row, and would make one.
+        """
+        if not values:
+            return delivery.hand_over(self._log, values, step, commit)
+        columns: Dict[str, Any] = {**values, **self._columns}
+        if training_step is not None:
+            columns[AXIS] = training_step
+            if not self._axis_defined:
+                self._define_axis()
+        else:
+            columns.update(self._mark)
+        return delivery.hand_over(self._log, columns, step, commit)
+
+    def give_as_is(self, call: LogCall) -> Any:
+        """Give wandb a call as it came."""
+        return call.hand_over(self._log, call.values, call.step, call.commit)
+
+    def to_wait(self, call: LogCall) -> Optional[Dict[str, Any]]:
+        """A late call's values in a form that can wait; None if there is none.
+
+        What cannot wait as it is (media, arrays) is encoded now: wandb's exceptions come at
+        the call, and the values' owner may change them afterwards.
+        """
+        values = copied(call.values)
+        if values is None and all(map(can_encode, call.keys)):
+            values = self._encoded(call)
+        return values
+
+    def _encoded(self, call: LogCall) -> Optional[Dict[str, Any]]:
+        """The values of a call as wandb encodes them, or None where this wandb cannot be asked.
+
+        Files of media are written, as for a row that wandb drops. Raises what wandb raises.
+        """
+        to_json = getattr(
+            sys.modules.get("wandb.sdk.data_types.utils"), "history_dict_to_json", None
+        )
+        dumps = getattr(sys.modules.get("wandb.util"), "json_dumps_safer_history", None)
+        replace_charts = getattr(self._run, "_serialize_custom_charts", None)
+        if to_json is None or dumps is None or replace_charts is None:
+            return None
+
+        def encode() -> Dict[str, Any]:
+            values = to_json(self._run, replace_charts(dict(call.values)), self.counter())
+            return {key: json.loads(dumps(value)) for key, value in values.items()}
+
+        encoded = call.hand_over(encode)
+        call.handed = call.received = False  # it has still to go somewhere
+        return encoded  # type: ignore[no-any-return]
+
+    def end_open_row(self) -> None:
+        """Have wandb write the row that it has open, if any.
+
+        A call without values would make an empty row where none is open.
+        """
+        if self.open is not None:
+            self._log({}, None, True)
+            self.open = None
+
+    def plot_over_axis(self, definitions: MetricDefinitions, values: Mapping[str, Any]) -> None:
+        """Have wandb plot a row over its training step, but for keys that the user plots.
+
+        A key that wandb refuses as the name of a metric keeps its default axis.
+        """
+        for key in definitions.to_plot(values):
+            self._try_to_define(key, step_metric=AXIS, step_sync=False)
+
+    def redefine(self, key: str, **how: Any) -> None:
+        """Define a key that we had defined as the user's pattern has it."""
+        self._try_to_define(key, overwrite=True, **how)
+
+    def write_summary(self, values: Mapping[Path, Any]) -> None:
+        """Put values into the run's summary, each under the path of its nested keys."""
+        flat = {path[0]: value for path, value in values.items() if len(path) == 1}
+        if flat:
+            self._run.summary.update(flat)
+        for path, value in values.items():
+            # The handler before wandb-core takes nested keys only below a dict that it has.
+            if len(path) > 1 and self._has_core:
+                # Not summary[path[0]][path[1]]: that asks wandb's service, which may hang.
+                records = sys.modules["wandb.sdk.interface.summary_record"]
+                item, record = records.SummaryItem(), records.SummaryRecord()
+                item.key, item.value = path, value
+                record.update.append(item)
+                vars(self._run.summary)["_update_callback"](record)
+
+    def is_foreign(self) -> bool:
+        """Whether another process began the run, and shares its counter with us."""
+        run = self._run
+        return getattr(run, "_init_pid", getattr(run, "_pid", None)) != os.getpid()
+
+    def heeds_steps(self, foreign: bool) -> bool:
+        """Whether the steps of this process's calls can be repaired; else they are wandb's.
+
+        wandb itself ignores them in shared mode; 0.12.0 ignores what forked children log. A
+        run that is attached by its id belongs to a process that cannot be told of us: wandb
+        has to have each call as native wandb would, or rows of that process would be dropped.
+        """
+        run = self._run
+        shared_mode = getattr(getattr(run, "_settings", None), "_shared", False) is True
+        by_id = bool(getattr(run, "_is_attached", False)) and not foreign
+        return not shared_mode and not by_id and (hasattr(run, "_init_pid") or not foreign)
+
+    def mirrors_tensorboard(self) -> bool:
+        """Whether wandb mirrors tensorboard now: then it ignores steps."""
+        return bool(self._patched.get("tensorboard"))
+
+    @property
+    def initial_axis_value(self) -> Optional[int]:
+        """What wandb fills in for an axis that no row has had: wandb-core has a zero."""
+        return 0 if self._has_core else None
+
+    def _define_axis(self) -> None:
+        self._axis_defined = True
+        self._try_to_define(AXIS, hidden=True, summary="none")
+
+    def _try_to_define(self, key: str, **how: Any) -> None:
+        try:
+            self._define(key.replace(".", "\\."), **how)
+        except Exception:  # the values matter more than where they are drawn
+            return
