@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e kind-e2e compat docs boards manifests lint format bench soak clean
+.PHONY: help demo test e2e kind-e2e compat differential docs boards manifests lint format bench soak clean
 
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -25,6 +25,9 @@ kind-e2e: $(STAMP) ## the same on a kind cluster made for it (NODE_IMAGE=kindest
 
 compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (ONLY=frameworks)
 	@cd tests && ../$(BIN)/python compat.py $(if $(ONLY),--only '$(ONLY)')
+
+differential: $(STAMP) ## train N=300 random programs with and without the hook (SEED=1, HELP=1)
+	@cd tests && ../$(BIN)/python -m differential $(if $(HELP),--help,$(or $(N),300) $(if $(SEED),--seed $(SEED)))
 
 docs: $(STAMP) ## draw the pictures of the documentation again
 	@$(BIN)/python -m pip install --quiet --group docs

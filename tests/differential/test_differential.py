@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""With the hook a training keeps the rules that `compare` knows; native is the oracle."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import matrix
+import pytest
+
+from differential import pack, processes, shrink, situations
+from differential.pack import Pack
+from differential.processes import Process
+from differential.program import Line, Program
+
+NEWEST, OLDER = 300, 40  # programs
+SEED = "gate"
+SITUATIONS = {
+    **{
+        f"W3 preempted after {moment} s": Process(
+            "timer that finishes", "W3", (("moment", moment), ("late", "0"))
+        )
+        for moment in ("0.07", "0.1", "0.15", "0.2")
+    },
+    **{
+        f"W4 a run handed to a child by {method}": Process(
+            "child", "W4", (("method", method), ("late", "0"), ("free", "False"))
+        )
+        for method in ("fork", "spawn", "forkserver")
+    },
+    "W5d a resumed run that is watched": Process(
+        "resumed run", "W5d", (("late", "1"), ("back", "0"), ("free", "True"), ("first", "0"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", situations.RUNS)
+def test_situation(name):
+    lines = Line(situations.RUNS[name].strip())
+    broken = Pack((Program("situation", (lines,)),)).broken()
+    if broken:
+        pytest.fail(shrink.brief(broken), pytrace=False)
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_situation_of_processes(name):
+    check(SITUATIONS[name])
+
+
+@pytest.mark.parametrize("name", processes.KINDS)
+def test_process(name):
+    check(Process(name, SEED))
+
+
+@pytest.mark.parametrize("number", range(NEWEST // pack.SIZE))
+def test_newest_wandb(number):
+    check(list(pack.packs(SEED, NEWEST))[number])
+
+
+@pytest.mark.timeout(600)  # twice what a process has, and more
+def test_each_wandb(cell):
+    """All at once: a run of an old wandb mostly waits."""
+    size = 20 if pack.wandb_of(cell) >= (0, 18) else 8
+    programs = [*pack.packs(SEED, OLDER, cell, size), *processes_for(cell)]
+    with ThreadPoolExecutor(len(programs)) as pool:
+        broken = list(pool.map(lambda each: each.broken(cell), programs))
+    for each, found in zip(programs, broken, strict=True):
+        if found:
+            pytest.fail(shrink.report(each, found, cell), pytrace=False)
+
+
+def test_native_is_as_native():
+    """The comparison finds nothing where there is nothing to find."""
+    (each,) = pack.packs(SEED, pack.SIZE)
+    assert not each.broken(hooked=False)
+
+
+def processes_for(cell):
+    """Two kinds of those that need no server, others for each cell."""
+    kinds = [*processes.EXACT, *processes.FREE] * 2
+    first = 2 * [each.name for each in matrix.MATRIX].index(Path(cell).parent.parent.name)
+    return [Process(kind, SEED) for kind in kinds[first : first + 2]]
+
+
+def check(each, python=None):
+    broken = each.broken(python)
+    if broken:
+        pytest.fail(shrink.report(each, broken, python), pytrace=False)
