@@ -2,8 +2,8 @@
 """`make docs`: what W&B has of four trainings, without and with the step fix.
 
 Each training really runs, twice; the points are read back from wandb's own files. A point
-is drawn where W&B draws it: over the native step, or over `primus_lens/step` where the
-step fix has defined that axis for the key.
+is drawn where W&B draws it: over the axis that the training has defined for the key, or over
+`primus_lens/step` where the step fix has, else over wandb's step.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ SHOWN = (
     "callback one step late",
     "evaluation in a thread",
     "two counters",
-    "rewind to a checkpoint",
+    "transformers' axis, a late callback",
 )
 WAYS = {"wandb alone": {"WANDB_STEP_FIX_ENABLED": "false"}, "with the step fix": {}}
 TARGET = Path(__file__).parent.parent / "docs" / "step-fix.png"
@@ -49,8 +49,8 @@ def draw(panel, done):
     (records,) = done.wandb
     plotted_over = axes(records)
     for height, key in enumerate(keys):
-        axis = plotted_over.get(key, "_step")
-        steps = [row[axis] for row in rows(records) if key in row]
+        axis = plotted_over.get(key) or plotted_over.get("*", "_step")
+        steps = [row[axis] for row in rows(records) if key in row and axis in row]
         panel.eventplot(steps, lineoffsets=height, linelengths=0.6, colors=f"C{height}")
     panel.set_yticks(range(len(keys)), keys)
     panel.set_ylim(-0.7, len(keys) - 0.3)
