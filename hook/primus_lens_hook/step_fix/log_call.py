@@ -68,3 +68,7 @@ class LogCall(Delivery):
         self.training_step: Optional[int] = None  # None: only wandb's counter is known
         self.late = False
         self.number = 0  # among the calls of the run
+
+    def has_no_part(self) -> None:
+        """Mark a call without values as received, where nothing is left for wandb to do."""
+        self.handed = self.received = True

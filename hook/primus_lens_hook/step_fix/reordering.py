@@ -151,7 +151,7 @@ class Reordering:
         """A call without values: it moves wandb's counter, and may end the open row."""
         wandb = self._run.wandb
         if self.window or (call.explicit is not None and call.explicit < wandb.counter()):
-            return call.hand_over(_nothing)
+            return call.has_no_part()
         answer = wandb.give(call, call.values, None, call.step, call.commit)
         if row is not wandb.open or commits(call.step, call.commit):
             wandb.open = None
@@ -167,7 +167,7 @@ class Reordering:
     def _log_late(self, call: LogCall) -> Any:
         """Let a call join a row of its training step that waits, or make it a late row."""
         if not call.values:
-            return call.hand_over(_nothing)
+            return call.has_no_part()
         values = self._run.wandb.to_wait(call)
         row = self._late_row(call)
         age = self._run.age(row, call)
@@ -292,7 +292,3 @@ class Reordering:
         """Whether native wandb has no row open that late rows would end too early."""
         row = self._run.wandb.open
         return row is None or row.closed
-
-
-def _nothing() -> None:
-    """What becomes of a call without values."""

@@ -52,8 +52,7 @@ class RunContext:
         if self.definitions.axes:
             self.axes.joined(row, call.values)
             self.definitions.expand(call.keys, call.values)
-        if call.shown is not None:
-            self.steps.note(call.shown, call.keys)
+        self.shown(call)
         if call.commit or (call.step is None and call.commit is None):  # `counter.commits`
             row.committed = True
             self.close(row)

@@ -38,7 +38,7 @@ class Shared:
         """Send a call's values, or let them wait for the rest of their row."""
         run, explicit = self._run, call.explicit
         if not call.values and explicit is not None:
-            return call.hand_over(_nothing)
+            return call.has_no_part()
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
             axes = run.axes.at_call(call.values, self._row)
@@ -120,7 +120,3 @@ class Shared:
         run.summary.note_each(values, ages)
         run.summary.row_ended()
         return answer
-
-
-def _nothing() -> None:
-    """What becomes of a call without values."""
