@@ -201,8 +201,13 @@ class WandbRun:
         return 0 if self._has_core else None
 
     def _define_axis(self) -> None:
+        """Have wandb neither chart nor summarize our column.
+
+        Not before wandb-core: there any definition ends the summaries of nested values.
+        """
         self._axis_defined = True
-        self._try_to_define(AXIS, hidden=True, summary="none")
+        if self._has_core:
+            self._try_to_define(AXIS, hidden=True, summary="none")
 
     def _try_to_define(self, key: str, **how: Any) -> None:
         try:
