@@ -4,11 +4,11 @@
 import json
 
 from api_server import pod
-from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.pod import decode
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import Pace, PodWatch
+from primus_lens_toolkit.kubernetes_api import Api
 from prometheus_client import CollectorRegistry
 from serving import until
 

@@ -14,8 +14,8 @@ import threading
 import bcrypt
 import trustme
 from aiohttp import web
-from primus_lens_daemon import listen
-from primus_lens_daemon.access import Refused, WebSettings
+from primus_lens_toolkit import listen
+from primus_lens_toolkit.access import Refused, WebSettings
 from prometheus_client import CollectorRegistry
 
 BIG = 20 << 20

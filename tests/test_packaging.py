@@ -11,7 +11,6 @@ import matrix
 import pytest
 import training
 from primus_lens_cli.hook import STARTUP_FILES
-from primus_lens_daemon import access
 from primus_lens_exporter import telemetry
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
@@ -21,6 +20,7 @@ from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_hook import contract
 from primus_lens_hook.boot import start
+from primus_lens_toolkit import access
 
 ROOT = Path(__file__).parent.parent
 
@@ -146,6 +146,6 @@ def test_every_reason_is_in_the_docs():
 
 
 def test_no_file_is_larger_than_a_screenful_of_thought():
-    sources = [path for part in ("hook", "exporter", "daemon", "webhook", "cli", "demo", "boards")
+    sources = [path for part in ("hook", "exporter", "toolkit", "webhook", "cli", "demo", "boards")
                for path in (ROOT / part).rglob("*.py")]  # fmt: skip
     assert [path.name for path in sources if len(path.read_text().splitlines()) > 300] == []

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from primus_lens_daemon.flags import Parser
+from primus_lens_toolkit.flags import Parser
 from rich.console import Console
 
 from primus_lens_demo.app import run

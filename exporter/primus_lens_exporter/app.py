@@ -11,9 +11,9 @@ import logging
 import resource
 from collections.abc import Coroutine, Sequence
 
-from primus_lens_daemon import listen
-from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_hook import __version__
+from primus_lens_toolkit import listen
+from primus_lens_toolkit.kubernetes_api import Api
 from yarl import URL
 
 from primus_lens_exporter.live.health import Health

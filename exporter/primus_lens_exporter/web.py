@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 
 from aiohttp import web
-from primus_lens_daemon import health
+from primus_lens_toolkit import health
 
 from primus_lens_exporter.live import static
 from primus_lens_exporter.live.overview import Overview

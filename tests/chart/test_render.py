@@ -10,9 +10,9 @@ import pytest
 import yaml
 from chart import charting, helm, manifests
 from chart.charting import CASES, container, flags, found, pod
-from primus_lens_daemon.flags import parse
 from primus_lens_exporter.settings import Settings
 from primus_lens_hook import __version__, contract
+from primus_lens_toolkit.flags import parse
 from primus_lens_webhook.settings import ENV_PREFIX
 from primus_lens_webhook.settings import Settings as WebhookSettings
 

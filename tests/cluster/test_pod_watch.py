@@ -11,10 +11,10 @@ import time
 
 import pytest
 from cluster_access import Wire, in_the_cluster, kubeconfig
-from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import Pace, PodWatch
+from primus_lens_toolkit.kubernetes_api import Api
 from prometheus_client import CollectorRegistry
 from serving import until
 

@@ -10,12 +10,12 @@ from api_server import ApiServer, pod, silent
 from hypothesis import given
 from hypothesis import strategies as st
 from pod_world import World
-from primus_lens_daemon.kubernetes_api import Api, NotConfigured
 from primus_lens_exporter.pods import request, watch
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import RESULTS, VERBS
 from primus_lens_exporter.pods.watch import Pace
 from primus_lens_exporter.pods.wire import Garbled
+from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 from serving import until
 
 
@@ -85,7 +85,7 @@ def test_a_fault_of_ours_is_logged_and_ends_nothing(server, tmp_path, monkeypatc
 LARGE = """
 import re, time
 from pathlib import Path
-from primus_lens_daemon.kubernetes_api import Api
+from primus_lens_toolkit.kubernetes_api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import PodWatch

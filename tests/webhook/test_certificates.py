@@ -5,7 +5,7 @@ import threading
 import pytest
 import webhook_world
 from cryptography import x509
-from primus_lens_daemon.kubernetes_api import Api
+from primus_lens_toolkit.kubernetes_api import Api
 from primus_lens_webhook.certificates.authority import authority, issued, load_bundle, sign
 from primus_lens_webhook.certificates.keeper import Keeper, Pace
 from primus_lens_webhook.settings import DAY, Settings

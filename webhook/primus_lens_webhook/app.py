@@ -10,9 +10,9 @@ import gc
 import logging
 
 from aiohttp import web
-from primus_lens_daemon import listen
-from primus_lens_daemon.kubernetes_api import Api
 from primus_lens_hook import __version__
+from primus_lens_toolkit import listen
+from primus_lens_toolkit.kubernetes_api import Api
 
 from primus_lens_webhook.certificates.files import Files
 from primus_lens_webhook.certificates.keeper import Keeper

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from primus_lens_daemon import flags, listen, logs
-from primus_lens_daemon.kubernetes_api import NotConfigured
 from primus_lens_hook import __version__
+from primus_lens_toolkit import flags, listen, logs
+from primus_lens_toolkit.kubernetes_api import NotConfigured
 
 from primus_lens_webhook.app import serve
 from primus_lens_webhook.settings import ENV_PREFIX, Settings

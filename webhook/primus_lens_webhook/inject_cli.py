@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonpatch
-from primus_lens_daemon import flags
-from primus_lens_daemon.flags import flag
+from primus_lens_toolkit import flags
+from primus_lens_toolkit.flags import flag
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken

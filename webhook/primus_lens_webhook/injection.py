@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from primus_lens_daemon.flags import boolean, flag, positive
 from primus_lens_hook import __version__
+from primus_lens_toolkit.flags import boolean, flag, positive
 
 from primus_lens_webhook.quantity import quantity
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from primus_lens_daemon.access import WebSettings
-from primus_lens_daemon.flags import flag, positive
-from primus_lens_daemon.listen import Address, address
+from primus_lens_toolkit.access import WebSettings
+from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.listen import Address, address
 
 from primus_lens_webhook.injection import Injection
 

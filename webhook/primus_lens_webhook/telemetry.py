@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import platform
 
-from primus_lens_daemon.access import Refused
 from primus_lens_hook import __version__
+from primus_lens_toolkit.access import Refused
 from prometheus_client import (
     CollectorRegistry,
     Counter,

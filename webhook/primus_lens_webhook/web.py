@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
-from primus_lens_daemon import health
+from primus_lens_toolkit import health
 
 from primus_lens_webhook import review
 from primus_lens_webhook.injection import Injection

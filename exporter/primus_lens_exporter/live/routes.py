@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from isal import igzip
 from multidict import MultiMapping
-from primus_lens_daemon.health import Handler
+from primus_lens_toolkit.health import Handler
 
 from primus_lens_exporter.live.history import MAX_FILES, Bounds, History, Past, Wanted
 from primus_lens_exporter.live.overview import Overview

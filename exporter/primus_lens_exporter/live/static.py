@@ -13,7 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from aiohttp import web
-from primus_lens_daemon.health import Handler
+from primus_lens_toolkit.health import Handler
 
 PREFIX = "/assets/"
 TYPES = {

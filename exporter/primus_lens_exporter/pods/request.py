@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 import urllib3
-from primus_lens_daemon.kubernetes_api import Api, NotConfigured
+from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from primus_lens_exporter.pods import telemetry as results

@@ -15,7 +15,7 @@ import time
 from collections.abc import Collection
 from typing import NamedTuple
 
-from primus_lens_daemon.kubernetes_api import Api, NotConfigured
+from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 
 from primus_lens_exporter.pods import telemetry as results
 from primus_lens_exporter.pods import wire

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from primus_lens_daemon.flags import Parser, argument, positive
+from primus_lens_toolkit.flags import Parser, argument, positive
 from rich.console import Console
 from yarl import URL
 

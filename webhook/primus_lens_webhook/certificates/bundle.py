@@ -11,7 +11,7 @@ import binascii
 import datetime as dt
 from typing import Any
 
-from primus_lens_daemon.kubernetes_api import Api
+from primus_lens_toolkit.kubernetes_api import Api
 
 from primus_lens_webhook.certificates.authority import Certificate, issued, load_bundle, valid
 from primus_lens_webhook.certificates.call import JSON_PATCH, Trouble, call

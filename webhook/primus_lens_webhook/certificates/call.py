@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from primus_lens_daemon.kubernetes_api import Api, NotConfigured
+from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 from urllib3.exceptions import HTTPError
 
 READ_SECONDS = 5.0

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from primus_lens_daemon.kubernetes_api import Api, NotConfigured
+from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 
 from primus_lens_webhook.certificates.authority import (
     SKEW,

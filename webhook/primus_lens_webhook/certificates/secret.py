@@ -14,7 +14,7 @@ import binascii
 import datetime as dt
 from typing import Any, NamedTuple
 
-from primus_lens_daemon.kubernetes_api import Api
+from primus_lens_toolkit.kubernetes_api import Api
 
 from primus_lens_webhook.certificates.authority import (
     BadCertificate,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from logfmter import Logfmter
 from pythonjsonlogger.json import JsonFormatter
 
-from primus_lens_daemon.flags import flag
+from primus_lens_toolkit.flags import flag
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from primus_lens_daemon.access import Connection, Refused, WebSettings, guard
-from primus_lens_daemon.web_config import BadWebConfig, WebConfigFile
+from primus_lens_toolkit.access import Connection, Refused, WebSettings, guard
+from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
 
 FLAG = "--web.listen-address"
 SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end

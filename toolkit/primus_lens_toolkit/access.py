@@ -18,11 +18,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Counter
 
-from primus_lens_daemon.certificates import alternative_names
-from primus_lens_daemon.flags import flag, positive
-from primus_lens_daemon.logs import LogSettings
-from primus_lens_daemon.passwords import Busy
-from primus_lens_daemon.web_config import WebConfigFile
+from primus_lens_toolkit.certificates import alternative_names
+from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.logs import LogSettings
+from primus_lens_toolkit.passwords import Busy
+from primus_lens_toolkit.web_config import WebConfigFile
 
 KEEPALIVE_SECONDS = 120.0  # more than a scrape interval, and than an API server keeps its own
 LINGERING_SECONDS = 1.0  # for a body that nobody wanted

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 import sites
-from primus_lens_daemon import listen
-from primus_lens_daemon.web_config import WebConfigFile
+from primus_lens_toolkit import listen
+from primus_lens_toolkit.web_config import WebConfigFile
 from prometheus_client import CollectorRegistry, Counter
 from serving import until
 from sites import hashed, users_yaml

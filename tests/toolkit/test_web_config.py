@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 import sites
-from primus_lens_daemon import listen
-from primus_lens_daemon.access import Refused, WebSettings
-from primus_lens_daemon.web_config import BadWebConfig, WebConfigFile
+from primus_lens_toolkit import listen
+from primus_lens_toolkit.access import Refused, WebSettings
+from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
 from prometheus_client import CollectorRegistry, Counter
 from serving import until
 
