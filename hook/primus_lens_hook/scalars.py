@@ -25,8 +25,10 @@ NUMBERS = {float, int}
 # check_circular: `_flatten` builds the dict afresh, it cannot contain itself.
 _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
-# The start of a record's line: Unix seconds, then the step or `null`.
-LINE = '{"timestamp":%r,"step":%s,"data":{'
+# The start of a record's line: Unix seconds, then the step or `null`. Printed as two integers,
+# the seconds cost a fifth of what the digits of a float do.
+LINE = '{"timestamp":%d.%06d,"step":%s,"data":{'
+MICROSECONDS = 1_000_000
 
 _templates: Dict[Tuple[str, ...], str] = {}  # ("loss",) -> LINE + '"loss":%r,'
 
@@ -38,16 +40,17 @@ def start_of_line(
 
     `keys` are those of a row of nothing but numbers, as almost every row is.
     """
+    start = (*divmod(int(timestamp * MICROSECONDS), MICROSECONDS), step)
     if keys:
         values = data.values()
         try:
             # All finite: a sum that is not large says so for all of them at once.
             if sum(map(abs, values)) < LARGE:  # False for NaN
-                return (_templates.get(keys) or _template(keys)) % (timestamp, step, *values)
+                return (_templates.get(keys) or _template(keys)) % (*start, *values)
         except OverflowError:  # an int of 400 digits beside a float
             pass
     members = encode(data)
-    return LINE % (timestamp, step) + (members + "," if members else "")
+    return LINE % start + (members + "," if members else "")
 
 
 def encode(data: Mapping[str, Any]) -> str:

@@ -66,11 +66,13 @@ class TrainingStep:
 
     def note(self, shown: int, keys: Tuple[str, ...]) -> None:
         """Remember what a row shows that wandb took."""
-        if self.newest is None or shown >= self.newest or self._rewinds(shown, keys):
-            self.rewinds += self.newest is not None and shown < self.newest
-            self.newest, self._leader, self._back = shown, keys, None
-        elif keys == self._leader:
-            self._back = shown
+        if self.newest is not None and shown < self.newest:
+            if not self._rewinds(shown, keys):
+                if keys == self._leader:
+                    self._back = shown
+                return
+            self.rewinds += 1
+        self.newest, self._leader, self._back = shown, keys, None
 
     def _on_an_axis(self, values: Mapping[str, Any]) -> Optional[int]:
         for axis in self.axes:

@@ -44,8 +44,11 @@ class RunGuard:
         self._serves = run.wandb.heeds_steps(self._foreign)
 
     def takes_calls(self) -> bool:
-        """Whether calls are served here; else they are wandb's."""
-        return self._serves and not self.context.wandb.mirrors_tensorboard()
+        """Whether calls are served here; else they are wandb's.
+
+        While wandb mirrors tensorboard it ignores steps.
+        """
+        return self._serves and not self.context.wandb.patched.get("tensorboard")
 
     def log(self, call: LogCall) -> Any:
         """Serve one call; returns and raises what wandb does."""

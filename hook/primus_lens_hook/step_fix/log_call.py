@@ -17,11 +17,11 @@ _set: Callable[[Any, str, bool], Any] = setattr
 class Delivery:
     """Values with one receiver: wandb, or a row that waits for wandb."""
 
-    __slots__ = ("handed", "received", "values")
-
     values: Dict[str, Any]
-    handed: bool
-    received: bool
+    handed = False
+    """Whether the receiver has been called."""
+    received = False
+    """Whether it has returned."""
 
     def hand_over(self, receive: Callable[..., Any], *arguments: Any) -> Any:
         """Call the receiver and return its answer.
@@ -40,34 +40,26 @@ class Delivery:
 class LogCall(Delivery):
     """One log call: what its caller passed, and what that means."""
 
-    __slots__ = (
-        "commit",
-        "explicit",
-        "keys",
-        "late",
-        "number",
-        "only_numbers",
-        "priority",
-        "shown",
-        "step",
-        "training_step",
-    )
+    # Defaults lie in the class: a log call costs as little as it can.
+    explicit: Optional[int] = None
+    """The step as an integer; None where there is none, or none to be read."""
+    shown: Optional[int] = None
+    """The training step that the call itself shows."""
+    training_step: Optional[int] = None
+    """None where only wandb's counter is known."""
+    late = False
+    number = 0
+    """Among the calls of the run."""
 
     def __init__(
         self, values: Dict[str, Any], step: Any, commit: Optional[bool], priority: int
     ) -> None:
-        self.handed = self.received = False
         self.values = values
         self.keys: Tuple[str, ...] = tuple(values)
         self.only_numbers = NUMBERS.issuperset(map(type, values.values()))
         self.step = step
         self.commit = commit
         self.priority = priority
-        self.explicit: Optional[int] = None  # the step as an integer; None: none, or not readable
-        self.shown: Optional[int] = None  # the training step that the call itself shows
-        self.training_step: Optional[int] = None  # None: only wandb's counter is known
-        self.late = False
-        self.number = 0  # among the calls of the run
 
     def has_no_part(self) -> None:
         """Mark a call without values as received, where nothing is left for wandb to do."""

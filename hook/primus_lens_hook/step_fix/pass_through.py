@@ -25,36 +25,40 @@ class PassThrough:
 
     def log(self, call: LogCall) -> Any:
         """Hand a call on to wandb; returns and raises what wandb does."""
-        run = self._run
-        wandb, explicit = run.wandb, call.explicit
-        before = wandb.open
-        # The row that the call joins: native wandb's rule.
-        row = before if before is not None and explicit in (None, before.step) else None
-        counter = wandb.counter()
-        if row is None and explicit is not None and explicit < counter:
+        run, explicit = self._run, call.explicit
+        wandb = run.wandb
+        before, counter = wandb.open, wandb.counter()
+        if before is not None and (explicit is None or explicit == before.step):
+            return self._join(before, call)
+        if explicit is None:
+            explicit = counter
+        elif explicit < counter:
             return self._conflict(call)
-        values = call.values
-        if row is not None and run.tells_calls_apart:
+        row = run.row(explicit, call, before)
+        return self._give(row, before, call, call.values)
+
+    def _join(self, row: Row, call: LogCall) -> Any:
+        """Hand on a call whose values join the open row: native wandb's rule."""
+        run, values = self._run, call.values
+        if run.tells_calls_apart:
             if run.limits.keep_duplicates and row.again(values, call.priority):
                 return self._conflict(call)
             values = row.fitting(values, call.priority)
-        if row is None:
-            row = run.row(counter if explicit is None else explicit, call, before)
-        elif row.training_step is None or explicit is not None:
+        if row.training_step is None or call.explicit is not None:
             row.training_step = call.training_step
-        answer = wandb.give(call, values, row.training_step, call.step, call.commit)
+        return self._give(row, row, call, values)
+
+    def _give(self, row: Row, before: Optional[Row], call: LogCall, values: Dict[str, Any]) -> Any:
+        run = self._run
+        answer = run.wandb.give(call, values, row.training_step, call.step, call.commit)
         if run.tells_calls_apart:
             row.note(values, call, run.limits.keep_duplicates)
         run.taken(row, call, before)
-        wandb.open = None if row.closed else row
+        run.wandb.open = None if row.closed else row
         if run.definitions.axes:
             run.axes.sent(values)
-        self._summarize(row, row is not before, call, values)
-        return answer
-
-    def _summarize(self, row: Row, is_new: bool, call: LogCall, values: Dict[str, Any]) -> None:
-        summary, age = self._run.summary, self._run.age(row, call)
-        if is_new:
+        summary, age = run.summary, run.age(row, call)
+        if before is not None and row is not before:
             summary.row_ended()  # that of the row before
         if call.only_numbers:
             summary.note(values, call.keys, age)
@@ -62,6 +66,7 @@ class PassThrough:
             summary.note_each(values, dict.fromkeys(values, age))
         if row.closed:
             summary.row_ended()
+        return answer
 
     def flush(self) -> None:
         """Nothing waits."""

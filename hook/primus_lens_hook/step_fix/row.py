@@ -35,43 +35,36 @@ class Row(Delivery):
     A row that wandb has keeps no values here, only what later calls have to know of it.
     """
 
-    __slots__ = (
-        "ages",
-        "at",
-        "axes",
-        "calls",
-        "closed",
-        "committed",
-        "filled_in",
-        "late",
-        "late_keys",
-        "latest",
-        "ranks",
-        "since",
-        "step",
-        "timestamp",
-        "training_step",
-    )
+    # Tables are replaced, never changed: most rows need none, and share the empty one.
+    values: Dict[str, Any] = EMPTY
+    axes: Mapping[str, Any] = EMPTY
+    """The user's axes that the row itself carries."""
+    filled_in: Mapping[str, Any] = EMPTY
+    """Those that native wandb would add to a late row."""
+    ranks: Mapping[str, int] = EMPTY
+    """The priority of each key."""
+    calls: Mapping[str, LogCall] = EMPTY
+    """By key, where duplicates are to be kept."""
+    ages: Mapping[str, Age] = EMPTY
+    """Of its values, by key."""
+    late_keys: Mapping[str, Any] = EMPTY
+    """Of late values that have joined it."""
+    late = False
+    """Whether native wandb has no such row."""
+    closed = False
+    """Whether native wandb would let nothing join it any more."""
+    committed = False
+    """Whether a call has ended it, rather than the next step."""
+    since = 0.0
+    """Monotonic seconds; when it began to wait."""
+    timestamp = 0.0
+    """Unix seconds of the newest call in it."""
 
     def __init__(self, step: int, training_step: Optional[int], latest: Mapping[str, Any]) -> None:
-        self.handed = self.received = False
-        # Tables are replaced, never changed: most rows need none, and share the empty one.
-        self.values = EMPTY
         self.step = step  # the step of the row in native wandb
         self.at = step  # its step in wandb as it is
         self.training_step = training_step
-        self.axes: Mapping[str, Any] = EMPTY  # the user's axes that the row itself carries
         self.latest = latest  # the user's axes in the rows before it
-        self.filled_in: Mapping[str, Any] = EMPTY  # those that native wandb would add to a late row
-        self.ranks: Mapping[str, int] = EMPTY  # the priority of each key
-        self.calls: Mapping[str, LogCall] = EMPTY  # by key, where duplicates are to be kept
-        self.ages: Mapping[str, Age] = EMPTY  # of its values, by key
-        self.late_keys: Mapping[str, Any] = EMPTY  # of late values that have joined it
-        self.closed = False  # whether native wandb would let nothing join it any more
-        self.committed = False  # whether a call has ended it, rather than the next step
-        self.late = False  # whether native wandb has no such row
-        self.since = 0.0  # monotonic seconds; when it began to wait
-        self.timestamp = 0.0  # Unix seconds of the newest call in it
 
     def note(self, keys: Iterable[str], call: LogCall, keep: bool) -> None:
         """Remember which keys a call has put into the row, and the call if it is to be kept."""

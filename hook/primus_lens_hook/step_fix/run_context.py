@@ -52,7 +52,8 @@ class RunContext:
         if self.definitions.axes:
             self.axes.joined(row, call.values)
             self.definitions.expand(call.keys, call.values)
-        self.shown(call)
+        if call.shown is not None:
+            self.steps.note(call.shown, call.keys)
         if call.commit or (call.step is None and call.commit is None):  # `counter.commits`
             row.committed = True
             self.close(row)

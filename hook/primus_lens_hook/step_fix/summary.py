@@ -47,18 +47,22 @@ class Summary:
 
     def row_ended(self) -> None:
         """Note that wandb's summary shows all values that it has got."""
-        if len(self._open) == 1 and self._open[0][2]:
-            age, values, keys = self._open[0]
-            if keys not in self._rows or age >= self._rows[keys][0]:
+        entries = self._open
+        if not entries:
+            return
+        self._open = []
+        if len(entries) == 1 and entries[0][2]:
+            age, values, keys = entries[0]
+            known = self._rows.get(keys)
+            if known is None or age >= known[0]:
                 self._rows[keys] = (age, values)
-            if len(self._rows) > MAX_ROWS:
-                self._look_into_rows()
-        else:
-            row: Dict[Path, Tuple[Age, Any]] = {}
-            for age, values, keys in self._open:  # within a row the later call counts
-                row.update(_aged(values, age) if keys else values)
-            self._remember(row)
-        self._open.clear()
+                if len(self._rows) > MAX_ROWS:
+                    self._look_into_rows()
+            return
+        row: Dict[Path, Tuple[Age, Any]] = {}
+        for age, values, keys in entries:  # within a row the later call counts
+            row.update(_aged(values, age) if keys else values)
+        self._remember(row)
 
     def written(self, values: Mapping[Path, Any], age: Age) -> None:
         """Remember what the user has put into the summary: it is newer than any row so far."""

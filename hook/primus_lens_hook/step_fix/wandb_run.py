@@ -8,7 +8,9 @@ they are dropped; without a step they join the open row and end it.
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import os
 import sys
 from collections.abc import Mapping
@@ -45,11 +47,13 @@ class WandbRun:
         self._log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)
         self._axis_defined = False
-        self._counter = counter_of(run)
+        owner, name = counter_of(run)
+        self._read_step = functools.partial(operator.attrgetter(name), owner)
         version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
         numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
         self._has_core = numbers >= [0, 18]  # wandb-core, in Go; the handler before it was Python
-        self._patched = getattr(sys.modules.get("wandb"), "patched", {})
+        self.patched = getattr(sys.modules.get("wandb"), "patched", {})
+        """Wandb's table of the modules that it has patched."""
         # A process that hands its run to another ends the open row before; but a run of this
         # process may have logged before the hook came.
         if not self.is_foreign():
@@ -57,7 +61,7 @@ class WandbRun:
 
     def counter(self) -> int:
         """The step of the open row."""
-        step = getattr(*self._counter)
+        step = self._read_step()
         return step if type(step) is int else as_integer(step) or 0
 
     @staticmethod
@@ -190,10 +194,6 @@ class WandbRun:
         shared_mode = getattr(getattr(run, "_settings", None), "_shared", False) is True
         by_id = bool(getattr(run, "_is_attached", False)) and not foreign
         return not shared_mode and not by_id and (hasattr(run, "_init_pid") or not foreign)
-
-    def mirrors_tensorboard(self) -> bool:
-        """Whether wandb mirrors tensorboard now: then it ignores steps."""
-        return bool(self._patched.get("tensorboard"))
 
     @property
     def initial_axis_value(self) -> Optional[int]:
