@@ -103,7 +103,9 @@ class RunRules:
         if row.get(AXIS) not in self.meant.steps[call]:
             meant_step = some(self.meant.steps[call])
             yield self.broken(2, f"{what} has {AXIS}={row.get(AXIS)} instead of {meant_step}")
-        for axis in self._columns(fate):
+        # A value that only a later one has overwritten takes no other column of its row along.
+        columns = self._columns(fate) if fate.outcome == native.DROPPED else sorted(self.axes)
+        for axis in columns:
             carried = fate.note["data"].get(axis)
             right = {carried} if axis in fate.note["data"] else fate.synced.get(axis, {None})
             if row.get(axis) not in right:

@@ -49,13 +49,17 @@ class Reads:
         """Whether native has dropped a value of the key so far."""
         for fate in self._rules.model.fates:
             if fate.number < number and self._touches(fate, key):
-                doubled = self._rules.keep_duplicates and key in fate.overwritten
+                doubled = self._keeps_both(key) and key in fate.overwritten
                 if fate.outcome == native.DROPPED or doubled:
                     return True
         return False
 
     def _touches(self, fate, key):
         return any(key in parents(each) or each in parents(key) for each in fate.note["data"])
+
+    def _keeps_both(self, key):
+        """Whether a value is kept that a later one overwrites: not of an axis."""
+        return self._rules.keep_duplicates and key not in self._rules.axes
 
     def _newest(self, number, key):
         """The values that may be called the newest by step; None where any will do."""
@@ -75,7 +79,7 @@ class Reads:
             if fate.number < number
             and fate.outcome in {native.DROPPED, native.KEPT}
             and self._touches(fate, key)
-            and (self._rules.keep_duplicates or key not in fate.overwritten)
+            and (self._keeps_both(key) or key not in fate.overwritten)
             and (with_open or fate.flushed_by is None or fate.flushed_by < number)
         ]
         if not calls:

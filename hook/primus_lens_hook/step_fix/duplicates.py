@@ -30,5 +30,5 @@ def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[L
 
 def _part_of(call: LogCall, values: Dict[str, Any], axes: Iterable[str]) -> LogCall:
     part = LogCall({**carried(call.values, axes), **values}, None, None, call.priority)
-    part.training_step, part.number = call.training_step, call.number
+    part.training_step, part.number, part.synced = call.training_step, call.number, call.synced
     return part

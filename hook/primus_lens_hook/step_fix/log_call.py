@@ -7,6 +7,7 @@ from a fault of ours, and to send what has not arrived without sending anything 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook.scalars import NUMBERS
@@ -48,6 +49,8 @@ class LogCall(Delivery):
     training_step: Optional[int] = None
     """None where only wandb's counter is known."""
     late = False
+    synced: Optional[Mapping[str, Any]] = None
+    """Axes that wandb filled in at the call, where duplicates are to be kept."""
     number = 0
     """Among the calls of the run."""
 

@@ -52,7 +52,7 @@ class PassThrough:
         run = self._run
         answer = run.wandb.give(call, values, row.training_step, call.step, call.commit)
         if run.tells_calls_apart:
-            row.note(values, call, run.limits.keep_duplicates)
+            run.note_keys(row, values, call, before)
         run.taken(row, call, before)
         run.wandb.open = None if row.closed else row
         if run.definitions.axes:

@@ -113,7 +113,7 @@ class Reordering:
                 row.training_step = call.training_step
         answer = self._log_late(call) if values is None else self._place(row, call, values)
         if values is not None:
-            row.note(values, call, run.limits.keep_duplicates)
+            run.note_keys(row, values, call, self._row)
         # Only now: what wandb has refused is in no row of native wandb either.
         run.taken(row, call, self._row)
         self._counter = row.step + row.committed
@@ -222,7 +222,8 @@ class Reordering:
         step = self._counter if call.training_step is None else call.training_step
         row = run.row(step, call, None)
         row.late, row.training_step = True, step
-        row.filled_in = run.axes.at_call(call.values, self._row)
+        synced = run.axes.at_call(call.values, self._row) if call.synced is None else call.synced
+        row.filled_in = synced
         row.since, row.timestamp = time.monotonic(), time.time()
         return row
 

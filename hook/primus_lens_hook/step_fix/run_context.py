@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from primus_lens_hook.step_fix.axis_values import AxisValues
 from primus_lens_hook.step_fix.counts import Counts
@@ -41,6 +42,15 @@ class RunContext:
         """How new a call is that belongs to this row."""
         step = call.training_step
         return (self.steps.rewinds, row.step if step is None else step, call.number)
+
+    def note_keys(
+        self, row: Row, values: Mapping[str, Any], call: LogCall, before: Optional[Row]
+    ) -> None:
+        """Note that a call has put these values into a row; `before` is the row that was open."""
+        keep = self.limits.keep_duplicates
+        if keep:
+            call.synced = self.axes.at_call(call.values, before)
+        row.note(values, call, keep)
 
     def taken(self, row: Row, call: LogCall, before: Optional[Row]) -> None:
         """Note what native wandb does with a call that it takes into a row.
