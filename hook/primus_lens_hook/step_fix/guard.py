@@ -9,7 +9,7 @@ as it is.
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook import complaints
 from primus_lens_hook.interruption import from_signal_handler
@@ -20,8 +20,7 @@ from primus_lens_hook.step_fix.reordering import Reordering
 from primus_lens_hook.step_fix.row import Row
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.shared import Shared
-
-State = Union[PassThrough, Reordering, Shared]
+from primus_lens_hook.step_fix.state import State
 
 
 class RunGuard:
@@ -81,11 +80,11 @@ class RunGuard:
 
     def flush_window(self) -> None:
         """Send what native wandb would have got by now. Never raises."""
-        self._fenced(self._flush_window)
+        self._fenced(lambda: self._state.flush_window())  # noqa: PLW0108 the state under the lock
 
     def flush_whole(self) -> None:
         """Send what waits, unless that would split a row. Never raises."""
-        self._fenced(self._flush_whole)
+        self._fenced(lambda: self._state.flush_whole())  # noqa: PLW0108 likewise
 
     def flush_overdue(self, now: float) -> Optional[float]:
         """Send what has waited too long; returns when to ask again, if ever. Never raises."""
@@ -102,8 +101,8 @@ class RunGuard:
 
     def step(self, read: Callable[[], Any]) -> Any:
         """The step of native wandb; `read` tells wandb's own."""
-        state = self._state
-        return state.counter if isinstance(state, Reordering) else read()
+        counter = self._state.counter
+        return read() if counter is None else counter
 
     def passed(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
@@ -164,12 +163,6 @@ class RunGuard:
         # A signal handler that finishes the run comes here within a call that is being
         # served: the calls that it has made go now, since there is no later.
         self._serve_interrupting()
-
-    def _flush_window(self) -> None:
-        self._state.flush_window()
-
-    def _flush_whole(self) -> None:
-        self._state.flush_whole()
 
     def _summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
         late = [row for row in self._state.waiting() if row.late]

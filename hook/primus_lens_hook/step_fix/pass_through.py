@@ -6,25 +6,26 @@ It must change nothing that a user of wandb can see, but for the columns of ours
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.row import Row
 from primus_lens_hook.step_fix.run_context import RunContext
+from primus_lens_hook.step_fix.state import State
 
 
-class PassThrough:
+class PassThrough(State):
     """One run's calls, until the first that wandb would drop.
 
     That one goes to `conflict`, which moves the run to another state.
     """
 
     def __init__(self, run: RunContext, conflict: Callable[[LogCall], Any]) -> None:
-        self._run = run
+        super().__init__(run)
         self._conflict = conflict
 
     def log(self, call: LogCall) -> Any:
-        """Hand a call on to wandb; returns and raises what wandb does."""
+        """Hand a call on to wandb."""
         run, explicit = self._run, call.explicit
         wandb = run.wandb
         before, counter = wandb.open, wandb.counter()
@@ -67,19 +68,3 @@ class PassThrough:
         if row.closed:
             summary.row_ended()
         return answer
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def flush_whole(self) -> None:
-        """Nothing waits."""
-
-    def flush_window(self) -> None:
-        """Nothing waits."""
-
-    def waiting(self) -> List[Row]:
-        """Nothing waits."""
-        return []
-
-    def flush_overdue(self, now: float) -> Optional[float]:
-        """Nothing waits; nobody need ask again."""

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from typing import Any, Dict, List, Optional, Set, Tuple, Union
 
 from primus_lens_hook.counter import commits
-from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.step_fix.duplicates import overwritten
 from primus_lens_hook.step_fix.late_rows import LateRows
 from primus_lens_hook.step_fix.log_call import LogCall
@@ -24,19 +23,20 @@ from primus_lens_hook.step_fix.reorder_window import ReorderWindow
 from primus_lens_hook.step_fix.row import Row, copied
 from primus_lens_hook.step_fix.row_sender import restore_summary, send_row
 from primus_lens_hook.step_fix.run_context import RunContext
+from primus_lens_hook.step_fix.state import State
 
 logger = logging.getLogger("wandb_step_fix")
 NO_LIMIT = sys.maxsize
 Held = Union[ReorderWindow, LateRows]
 
 
-class Reordering:
+class Reordering(State):
     """One run's calls, from the first that wandb would drop."""
 
     def __init__(self, run: RunContext) -> None:
+        super().__init__(run)
         self.window = ReorderWindow()
         self.late = LateRows()
-        self._run = run
         self._counter = run.wandb.counter()  # what native wandb would have
         self._row: Optional[Row] = run.wandb.open  # the same of the open row
         if self._row is not None:
@@ -44,12 +44,12 @@ class Reordering:
         self._reach = 0  # training steps that a late call has been behind the newest
 
     @property
-    def counter(self) -> int:
+    def counter(self) -> Optional[int]:
         """The step that native wandb would be at."""
         return self._counter
 
     def log(self, call: LogCall) -> Any:
-        """Send the call's values, or have them wait; returns and raises what wandb does."""
+        """Send the call's values, or have them wait."""
         run, explicit = self._run, call.explicit
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
@@ -70,7 +70,7 @@ class Reordering:
     def flush_window(self) -> None:
         """Send what native wandb would have got by now."""
         for row in self.window:
-            self._deliver(row, self.window)
+            self._deliver_row(row, self.window)
         restore_summary(self._run, self._row)
 
     def flush_whole(self) -> None:
@@ -80,12 +80,12 @@ class Reordering:
             self._send_late(NO_LIMIT)
 
     def flush_overdue(self, now: float) -> Optional[float]:
-        """Send what has waited too long; returns when to ask again. Monotonic seconds."""
+        """Send what has waited too long; returns when to ask again."""
         interval = self._run.limits.flush_interval
         for row in self.window:
             if row.since > now - interval:
                 break
-            self._deliver(row, self.window)
+            self._deliver_row(row, self.window)
             self._run.counts.flushes += 1
         self._send_late_if_due()
         waiting = [row.since for row in self.window] + [self.late.since]
@@ -93,7 +93,7 @@ class Reordering:
         return min([now, *(since for since in waiting if since > now - interval)]) + interval
 
     def waiting(self) -> List[Row]:
-        """What wandb does not have yet, that of its own rows first."""
+        """What wandb does not have yet, rows that native wandb has first."""
         return [row for row in (*self.window, *self.late) if not row.received]
 
     # Calls that native wandb keeps.
@@ -236,7 +236,7 @@ class Reordering:
             if not row.handed:
                 # At its own step if that is free; beyond all rows there is no such step.
                 row.at = row.step if free <= row.step < limit < NO_LIMIT else free
-            self._deliver(row, self.late)
+            self._deliver_row(row, self.late)
         restore_summary(self._run, self._row)
 
     def _late_overflows(self) -> bool:
@@ -251,7 +251,7 @@ class Reordering:
 
     # Both kinds of rows.
 
-    def _deliver(self, row: Row, held: Held) -> None:
+    def _deliver_row(self, row: Row, held: Held) -> None:
         """Send a row that waits, unless a signal handler within this call has done so.
 
         Sent twice it would still be there once: it has a fixed step, and wandb merges equal
@@ -260,13 +260,9 @@ class Reordering:
         if not row.received:
             if not (row.late or row.handed):
                 self._make_room(row)
-            try:
-                values = {"_timestamp": row.timestamp, **row.values}
-                send_row(self._run, row, row, values, row.ages, row.late or row.closed or None)
-            except Exception as error:
-                if not row.handed or from_signal_handler(error):
-                    raise
-                self._run.counts.dropped += not row.received  # its caller is gone
+            values = {"_timestamp": row.timestamp, **row.values}
+            commit = row.late or row.closed or None
+            self._deliver(row, lambda: send_row(self._run, row, row, values, row.ages, commit))
         held.remove(row)
 
     def _trim(self) -> None:
@@ -278,7 +274,7 @@ class Reordering:
             full = len(self.window) > limits.buffer_size or self.window.bytes > limits.bytes
             if not (passed or full):
                 break
-            self._deliver(row, self.window)
+            self._deliver_row(row, self.window)
             run.counts.flushes += 1
         self._send_late_if_due()
 

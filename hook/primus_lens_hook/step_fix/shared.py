@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterable
 from typing import Any, Dict, List, Optional
 
-from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.row import NEVER, Age, Row, copied
 from primus_lens_hook.step_fix.run_context import RunContext
+from primus_lens_hook.step_fix.state import State
 
 
-class Shared:
+class Shared(State):
     """One run's calls, from when another process may log to it.
 
     The process that began the run keeps a row back until no call of its own can join it any
@@ -26,13 +26,13 @@ class Shared:
 
     def __init__(self, run: RunContext, holds: bool, waiting: Iterable[Row] = ()) -> None:
         run.wandb.end_open_row()  # or the next row would join it
-        self._run = run
+        super().__init__(run)
         self._holds = holds
         self._counter = 0  # what native wandb would have, were it not for the others
         self._row: Optional[Row] = None  # the same of the open row
         self._held: Optional[Row] = None  # the row of which values wait
         for row in waiting:  # their steps may have been taken by the others
-            self._deliver(row)
+            self._deliver_row(row)
 
     def log(self, call: LogCall) -> Any:
         """Send a call's values, or let them wait for the rest of their row."""
@@ -58,19 +58,13 @@ class Shared:
         return answer
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits. Not sooner: native wandb would not have the open row either."""
         row, self._held = self._held, None
         if row is not None and not row.received:
-            self._deliver(row)
-
-    def flush_whole(self) -> None:
-        """Native wandb would not have the open row yet either."""
-
-    def flush_window(self) -> None:
-        """Native wandb would not have the open row yet either."""
+            self._deliver_row(row)
 
     def flush_overdue(self, now: float) -> Optional[float]:
-        """Send what has waited too long; returns when to ask again. Monotonic seconds."""
+        """Send what has waited too long; returns when to ask again."""
         row, interval = self._held, self._run.limits.flush_interval
         if row is None:
             return None
@@ -97,15 +91,11 @@ class Shared:
             row.values, self._held = {}, row
         return call.hand_over(row.values.update, values)
 
-    def _deliver(self, row: Row) -> None:
-        try:
-            axes = row.filled_in if row.late else self._run.axes.of_row(row.values, row)
-            values = {"_timestamp": row.timestamp, **axes, **row.values}
-            self._send(row, row, values, {**dict.fromkeys(axes, NEVER), **row.ages})
-        except Exception as error:
-            if not row.handed or from_signal_handler(error):
-                raise
-            self._run.counts.dropped += 1  # its caller is gone
+    def _deliver_row(self, row: Row) -> None:
+        axes = row.filled_in if row.late else self._run.axes.of_row(row.values, row)
+        values = {"_timestamp": row.timestamp, **axes, **row.values}
+        ages = {**dict.fromkeys(axes, NEVER), **row.ages}
+        self._deliver(row, lambda: self._send(row, row, values, ages))
 
     def _send_call(self, row: Row, call: LogCall, values: Dict[str, Any]) -> Any:
         return self._send(row, call, values, dict.fromkeys(values, self._run.age(row, call)))
