@@ -71,9 +71,18 @@ RUN chmod -R a=rX /payload
 
 FROM ${BASE_IMAGE} AS package
 COPY . /src
-# pip comes from outside the environment, which the image then has without one.
-RUN python -m venv --without-pip /usr/lib/primus-lens \
-    && python -m pip --python /usr/lib/primus-lens/bin/python install --no-cache-dir --quiet '/src[exporter,webhook]'
+# pip comes from outside the environments, which the image then has without one. What is installed,
+# and what builds our own wheel, are the files that requirements/ names by their hashes.
+WORKDIR /src
+RUN python -m venv --without-pip /build \
+    && python -m pip --python /build/bin/python install --no-cache-dir --quiet \
+        --require-hashes --requirement requirements/build.txt \
+    && /build/bin/python -m hatchling build --target wheel --directory /build/dist \
+    && python -m venv --without-pip /usr/lib/primus-lens \
+    && python -m pip --python /usr/lib/primus-lens/bin/python install --no-cache-dir --quiet \
+        --require-hashes --requirement requirements/image.txt \
+    && python -m pip --python /usr/lib/primus-lens/bin/python install --no-cache-dir --quiet \
+        --no-deps /build/dist/*.whl
 
 FROM ${BASE_IMAGE}
 ARG VERSION=0.0.0

@@ -4,9 +4,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
+# One file for every platform and Python of the extras, with the hash of each package's files.
+LOCK = .venv/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal \
+	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
+IMAGE_EXTRAS := --extra exporter --extra webhook
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e kind-e2e compat differential docs boards manifests lint format bench soak clean
+.PHONY: help demo test e2e kind-e2e compat differential docs boards lock manifests lint format bench soak clean
 
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -30,12 +34,21 @@ differential: $(STAMP) ## train N=300 random programs with and without the hook 
 	@cd tests && ../$(BIN)/python -m differential $(if $(HELP),--help,$(or $(N),300) $(if $(SEED),--seed $(SEED)))
 
 docs: $(STAMP) ## draw the pictures of the documentation again
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group docs
 	@cd tests && ../$(BIN)/python draw_step_fix.py
 	@cd tests && ../$(BIN)/python draw_page.py
 
 boards: $(STAMP) ## make Grafana's boards and their page in docs/
 	@cd boards && ../$(BIN)/python -m primus_lens_boards
+
+lock: ## pin in requirements/ what pyproject.toml asks for (UPGRADE=1: everything to the newest)
+	@test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv; }
+	@$(LOCK) --group build --output-file requirements/build.txt
+	@$(LOCK) pyproject.toml $(IMAGE_EXTRAS) --output-file requirements/image.txt
+	@$(LOCK) pyproject.toml $(IMAGE_EXTRAS) --extra demo --group dev \
+		--constraint requirements/build.txt --constraint requirements/image.txt \
+		--output-file requirements/dev.txt
 
 manifests: $(STAMP) ## render manifests/ and the chart's table of values
 	@cd tests && ../$(BIN)/python -m chart.manifests
@@ -60,10 +73,10 @@ bench: $(STAMP) ## measure against the peers
 clean: ## remove what these commands made
 	rm -rf .venv dist wandb .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-$(STAMP): pyproject.toml hook/primus_lens_hook.pth hook/primus_lens_hook.start
+$(STAMP): pyproject.toml requirements/dev.txt hook/primus_lens_hook.pth hook/primus_lens_hook.start
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up .venv (a minute or two, once)"
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable '.[demo,webhook]' --group dev
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
