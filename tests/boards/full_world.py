@@ -20,7 +20,7 @@ from kubelet import Kubelet, rank
 from playing import INJECTED, annotations, owner, pods_of, ranks_of
 from primus_lens_hook import contract
 from primus_lens_webhook import decision
-from primus_lens_webhook.review import Answer
+from primus_lens_webhook.admission import Answer
 from primus_lens_webhook.telemetry import Telemetry
 from runs import CLEAN, FAULTY
 from scraping import Target

@@ -13,7 +13,7 @@ import pytest
 from cluster_release import asked, create, identity, injected
 from cluster_world import kubectl
 from injected_pods import Case
-from primus_lens_webhook.certificates.authority import authority, sign
+from primus_lens_webhook.ca.authority import authority, sign
 from serving import until
 
 cluster_release.require()

@@ -11,8 +11,8 @@ import pathlib
 import jsonpatch
 import yaml
 from primus_lens_hook import __version__
-from primus_lens_webhook.inject import inject
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.mutate import mutate
+from primus_lens_webhook.options import Options
 
 DIRECTORY = pathlib.Path(__file__).parent / "golden"
 PATHS = sorted(DIRECTORY.glob("*.yaml"))
@@ -20,15 +20,15 @@ PATHS = sorted(DIRECTORY.glob("*.yaml"))
 
 def settings(case):
     """The image has a name without a version, so that a release changes no golden file."""
-    return Injection(**{"inject_image": "primus-lens-wandb:golden", **case.get("settings", {})})
+    return Options(**{"inject_image": "primus-lens-wandb:golden", **case.get("settings", {})})
 
 
 def result(case):
     """The decision and the pod afterwards."""
-    outcome = inject(copy.deepcopy(case["pod"]), settings(case))
-    made = outcome.decision._asdict()
+    mutation = mutate(copy.deepcopy(case["pod"]), settings(case))
+    made = mutation.decision._asdict()
     made |= {"containers": list(made["containers"]), "python_env": dict(made["python_env"])}
-    return made, applied(outcome.operations, case["pod"])
+    return made, applied(mutation.operations, case["pod"])
 
 
 def applied(operations, pod):

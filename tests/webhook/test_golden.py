@@ -4,7 +4,7 @@ import jsonpatch
 import pytest
 import yaml
 from primus_lens_webhook.decision import ALREADY, INJECTED, REASONS
-from primus_lens_webhook.inject import inject
+from primus_lens_webhook.mutate import mutate
 
 CASES = {path.stem: yaml.safe_load(path.read_text()) for path in goldens.PATHS}
 
@@ -16,9 +16,9 @@ def test_a_pod_becomes_what_the_golden_file_says(case):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_second_time_changes_nothing(case):
-    first = inject(case["pod"], goldens.settings(case))
+    first = mutate(case["pod"], goldens.settings(case))
     after = jsonpatch.JsonPatch(first.operations).apply(case["pod"])
-    again = inject(after, goldens.settings(case))
+    again = mutate(after, goldens.settings(case))
     assert again.operations == []
     if first.decision.decision == INJECTED:
         assert again.decision.reason == ALREADY

@@ -8,59 +8,59 @@ from generated_pods import pods, qos_class, undone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from primus_lens_webhook.decision import INJECTED
-from primus_lens_webhook.inject import inject
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.mutate import mutate
+from primus_lens_webhook.options import Options
 
-INJECTIONS = (
-    Injection(),
-    Injection(inject_volume_mode="hostPath", inject_host_path="/x"),
-    Injection(inject_volume_mode="persistentVolumeClaim", inject_claim_name="c"),
+OPTIONS = (
+    Options(),
+    Options(inject_volume_mode="hostPath", inject_host_path="/x"),
+    Options(inject_volume_mode="persistentVolumeClaim", inject_claim_name="c"),
 )
-injections = st.sampled_from(INJECTIONS)
+any_options = st.sampled_from(OPTIONS)
 many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def applied(pod, injection):
+def applied(pod, options):
     before = copy.deepcopy(pod)
-    outcome = inject(pod, injection)
+    mutation = mutate(pod, options)
     assert pod == before  # what is read is never written
-    return outcome, jsonpatch.JsonPatch(outcome.operations).apply(pod)
+    return mutation, jsonpatch.JsonPatch(mutation.operations).apply(pod)
 
 
 @many
-@given(pods, injections)
-def test_taking_away_what_was_added_gives_the_pod_back(pod, injection):
-    _, after = applied(pod, injection)
+@given(pods, any_options)
+def test_taking_away_what_was_added_gives_the_pod_back(pod, options):
+    _, after = applied(pod, options)
     assert undone(after) == undone(pod)
 
 
 @many
-@given(pods, injections)
-def test_applied_twice_is_applied_once(pod, injection):
-    _, once = applied(pod, injection)
-    again, twice = applied(once, injection)
+@given(pods, any_options)
+def test_applied_twice_is_applied_once(pod, options):
+    _, once = applied(pod, options)
+    again, twice = applied(once, options)
     assert (again.operations, twice) == ([], once)
 
 
 @many
-@given(pods, injections)
-def test_the_qos_class_stays(pod, injection):
-    _, after = applied(pod, injection)
+@given(pods, any_options)
+def test_the_qos_class_stays(pod, options):
+    _, after = applied(pod, options)
     assert qos_class(after) == qos_class(pod)
 
 
 @many
-@given(pods, injections)
-def test_every_target_has_what_the_hook_needs(pod, injection):
-    outcome, after = applied(pod, injection)
+@given(pods, any_options)
+def test_every_target_has_what_the_hook_needs(pod, options):
+    mutation, after = applied(pod, options)
     for container in after["spec"]["containers"]:
-        if outcome.decision.decision != INJECTED or (
-            container["name"] not in outcome.decision.containers
+        if mutation.decision.decision != INJECTED or (
+            container["name"] not in mutation.decision.containers
         ):
             continue
         env = {each["name"]: each.get("value") for each in container["env"]}
         assert env["PRIMUS_LENS_WANDB_OUTPUT_PATH"].startswith("/var/run/primus-lens")
-        mode = outcome.decision.python_env[container["name"]]
+        mode = mutation.decision.python_env[container["name"]]
         if mode == "exec":
             assert container["command"][0] == "/opt/primus-lens/bin/exec"
         elif mode != "off":
@@ -72,7 +72,7 @@ def test_every_target_has_what_the_hook_needs(pod, injection):
 @given(generated_pods.anything)
 def test_whatever_is_sent_gets_a_decision(value):
     pod = {"metadata": value, "spec": value}
-    assert inject(pod, INJECTIONS[0]).decision.reason
+    assert mutate(pod, OPTIONS[0]).decision.reason
 
 
 @many
@@ -81,7 +81,7 @@ def test_a_pod_with_a_part_replaced_by_anything_gets_a_decision(pod, data):
     pod = copy.deepcopy(pod)
     holder, key = data.draw(st.sampled_from(list(places(pod))))
     holder[key] = data.draw(generated_pods.anything)
-    assert inject(pod, INJECTIONS[0]).decision.reason
+    assert mutate(pod, OPTIONS[0]).decision.reason
 
 
 def places(value):

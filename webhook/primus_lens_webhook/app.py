@@ -14,14 +14,15 @@ from primus_lens_hook import __version__
 from primus_lens_toolkit import listen
 from primus_lens_toolkit.kubernetes_api import Api
 
-from primus_lens_webhook.certificates.files import Files
-from primus_lens_webhook.certificates.keeper import Keeper
+from primus_lens_webhook.ca.files import CertificateFiles
+from primus_lens_webhook.ca.manager import CertificateManager
 from primus_lens_webhook.settings import Settings
 from primus_lens_webhook.telemetry import Telemetry
-from primus_lens_webhook.web import admission, metrics
+from primus_lens_webhook.web import admission_app, metrics_app
 
 FIRST_LOOK_SECONDS = 0.1
 
+Certificates = CertificateFiles | CertificateManager
 log = logging.getLogger(__name__)
 
 
@@ -35,9 +36,9 @@ async def serve(settings: Settings) -> None:
             telemetry.sync_gauge().set_function(lambda: bool(certificates.in_sync))
         stop = listen.stop_signal()
         is_open = asyncio.Event()
-        public = metrics(telemetry, lambda: is_open.is_set() and certificates.ready)
+        public = metrics_app(telemetry, lambda: is_open.is_set() and certificates.ready)
         await _listen(stack, public, settings.web_listen_address, settings, telemetry)
-        app = admission(settings, telemetry, settings.webhook_max_body_bytes)
+        app = admission_app(settings, telemetry, settings.webhook_max_body_bytes)
         opening = asyncio.create_task(_open(stack, app, settings, telemetry, certificates, is_open))
         stack.push_async_callback(_ended, opening)
         stopping = asyncio.create_task(stop.wait())
@@ -49,15 +50,15 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-def _certificates(settings: Settings, stack: contextlib.AsyncExitStack) -> Files | Keeper:
+def _certificates(settings: Settings, stack: contextlib.AsyncExitStack) -> Certificates:
     if settings.certificate_directory is not None:
-        files = Files(settings.certificate_directory)
+        files = CertificateFiles(settings.certificate_directory)
         stack.push_async_callback(_ended, asyncio.create_task(files.run()))
         return files
-    keeper = Keeper(Api(f"primus-lens-webhook/{__version__}"), settings)
-    keeper.start()
-    stack.callback(keeper.stop)
-    return keeper
+    manager = CertificateManager(Api(f"primus-lens-webhook/{__version__}"), settings)
+    manager.start()
+    stack.callback(manager.stop)
+    return manager
 
 
 async def _open(
@@ -65,7 +66,7 @@ async def _open(
     app: web.Application,
     settings: Settings,
     telemetry: Telemetry,
-    certificates: Files | Keeper,
+    certificates: Certificates,
     is_open: asyncio.Event,
 ) -> None:
     """Listen to API servers as soon as there is a certificate: never without TLS."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What in a pod is in the way of an injection. Each check raises Skip."""
+"""Checks of a pod that rule out injection. Each check raises Skip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
 from primus_lens_webhook.document import Object, mount_point, named, objects, text
 from primus_lens_webhook.init_container import COMMAND
-from primus_lens_webhook.injection import EMPTY_DIR, HOOK_SIZE, Injection
+from primus_lens_webhook.options import EMPTY_DIR, HOOK_SIZE, Options
 from primus_lens_webhook.qos import ephemeral_limit
 from primus_lens_webhook.quantity import quantity
 
@@ -21,11 +21,11 @@ PLACES = (*MOUNTS, "/run/primus-lens")  # where /var/run is a link to /run, as i
 ROOM = 2  # the pod's ephemeral storage must hold so many times what we may use
 
 
-def check_names(spec: Object, injection: Injection) -> None:
+def check_names(spec: Object, options: Options) -> None:
     """What bears our names must be ours, from an earlier injection or made alike."""
     kinds = {
         contract.HOOK_VOLUME: EMPTY_DIR,
-        contract.RECORDS_VOLUME: injection.inject_volume_mode,
+        contract.RECORDS_VOLUME: options.inject_volume_mode,
     }
     for name, kind in kinds.items():
         volume = named(spec, "volumes", name)
@@ -55,12 +55,12 @@ def check_mounts(spec: Object, container: Object) -> None:
                 raise Skip(decision.MOUNT_CONFLICT, f"mount {path} is in the way of {place}")
 
 
-def check_storage(spec: Object, injection: Injection) -> None:
+def check_storage(spec: Object, options: Options) -> None:
     """The kubelet counts emptyDirs as the pod's, and evicts a pod above its limit."""
     limit = ephemeral_limit(spec)
     used = quantity(HOOK_SIZE)
-    if injection.inject_volume_mode == EMPTY_DIR:
-        used += quantity(injection.inject_records_size)
+    if options.inject_volume_mode == EMPTY_DIR:
+        used += quantity(options.inject_records_size)
     if limit is not None and limit < ROOM * used:
         needed = f"{int(ROOM * used) >> 20}Mi"
         raise Skip(

@@ -12,26 +12,26 @@ from typing import Any
 from primus_lens_hook import contract
 
 from primus_lens_webhook.document import Object, mapping
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.options import Options
 from primus_lens_webhook.qos import takes_resources
 
 COMMAND = ["primus-lens", "hook", "install", "--to", contract.HOOK_MOUNT]
 UID = 65532  # the image's own user
 
 
-def init_container(spec: Object, injection: Injection) -> dict[str, Any]:
+def init_container(spec: Object, options: Options) -> dict[str, Any]:
     """For a pod that has none yet. Raises Malformed."""
     made: dict[str, Any] = {
         "name": contract.HOOK_VOLUME,
-        "image": injection.inject_image,
-        "imagePullPolicy": injection.inject_image_pull_policy,
+        "image": options.inject_image,
+        "imagePullPolicy": options.inject_image_pull_policy,
         "command": list(COMMAND),
         "securityContext": _security_context(spec),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": contract.HOOK_VOLUME, "mountPath": contract.HOOK_MOUNT}],
     }
     if takes_resources(spec):
-        amounts = {"cpu": injection.inject_init_cpu, "memory": injection.inject_init_memory}
+        amounts = {"cpu": options.inject_init_cpu, "memory": options.inject_init_memory}
         made["resources"] = {"requests": amounts, "limits": dict(amounts)}
     return made
 

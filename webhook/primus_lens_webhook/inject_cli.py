@@ -22,8 +22,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from primus_lens_webhook.document import Object
-from primus_lens_webhook.inject import inject
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.mutate import mutate
+from primus_lens_webhook.options import Options
 from primus_lens_webhook.settings import ENV_PREFIX
 from primus_lens_webhook.templates import pods
 
@@ -38,7 +38,7 @@ example:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Injection):
+class Settings(Options):
     """What is injected, and into what."""
 
     filename: tuple[str, ...] = flag(
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
                 if not first:
                     print("---")
                 first = False
-                _yaml().dump(_injected(document, settings), sys.stdout)
+                _yaml().dump(_mutated(document, settings), sys.stdout)
         except (OSError, UnicodeDecodeError) as error:
             return _fail(f"{name}: {getattr(error, 'strerror', None) or error}")
         except (YAMLError, RecursionError) as error:
@@ -100,15 +100,15 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _injected(document: Any, settings: Injection) -> Any:
+def _mutated(document: Any, settings: Options) -> Any:
     found = list(pods(document))
     if not found:
         _tell(document, "", "left alone: no pod and no pod template in it")
     for path, pod in found:
-        outcome = inject(pod, settings)
-        placed = [{**each, "path": path + each["path"]} for each in outcome.operations]
+        mutation = mutate(pod, settings)
+        placed = [{**each, "path": path + each["path"]} for each in mutation.operations]
         jsonpatch.JsonPatch(placed).apply(document, in_place=True)
-        made = outcome.decision
+        made = mutation.decision
         if made.decision != "injected":
             detail = f" ({made.detail})" if made.detail else ""
             _tell(document, path, f"skipped: {made.reason}{detail}")

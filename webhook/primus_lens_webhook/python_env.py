@@ -15,7 +15,7 @@ from primus_lens_hook import contract
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
 from primus_lens_webhook.document import Object, annotations_of, objects, strings
-from primus_lens_webhook.injection import AUTO, EXEC, OFF, PYTHON_ENVS, SITE_PACKAGES
+from primus_lens_webhook.options import AUTO, EXEC, OFF, PYTHON_ENVS, SITE_PACKAGES
 from primus_lens_webhook.patch import Patch
 
 MODE = contract.ANNOTATION_PREFIX + "python-env"

@@ -10,14 +10,14 @@ from primus_lens_toolkit.access import WebSettings
 from primus_lens_toolkit.flags import flag, positive
 from primus_lens_toolkit.listen import Address, address
 
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.options import Options
 
 ENV_PREFIX = "PRIMUS_LENS_WEBHOOK_"
 DAY = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(WebSettings, Injection):
+class Settings(WebSettings, Options):
     """What one replica of the webhook does; read once at the start."""
 
     web_max_connections: int = flag(
@@ -105,7 +105,7 @@ class Settings(WebSettings, Injection):
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that make no sense together."""
-        Injection.__post_init__(self)
+        Options.__post_init__(self)
         needed = {
             "--certificate.names": self.certificate_names,
             "--certificate.secret-namespace": self.certificate_secret_namespace,

@@ -18,8 +18,8 @@ from prometheus_client import (
 )
 
 from primus_lens_webhook import decision
+from primus_lens_webhook.admission import Answer
 from primus_lens_webhook.python_env import OUTCOMES
-from primus_lens_webhook.review import Answer
 
 PREFIX = "primus_lens_webhook_"
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from primus_lens_hook import contract
 
-from primus_lens_webhook.injection import CLAIM, EMPTY_DIR, HOOK_SIZE, HOST_PATH, Injection
+from primus_lens_webhook.options import CLAIM, EMPTY_DIR, HOOK_SIZE, HOST_PATH, Options
 
 # A shared volume is laid out {namespace}/{pod}/{uid}/, which the exporter reads identity from.
 IDENTITY = {
@@ -22,14 +22,14 @@ def hook_volume() -> dict[str, Any]:
     return {"name": contract.HOOK_VOLUME, "emptyDir": {"sizeLimit": HOOK_SIZE}}
 
 
-def records_volume(injection: Injection) -> dict[str, Any]:
+def records_volume(options: Options) -> dict[str, Any]:
     """As the mode says."""
     sources: dict[str, dict[str, Any]] = {
-        EMPTY_DIR: {"sizeLimit": injection.inject_records_size},
-        CLAIM: {"claimName": injection.inject_claim_name},
-        HOST_PATH: {"path": injection.inject_host_path, "type": "DirectoryOrCreate"},
+        EMPTY_DIR: {"sizeLimit": options.inject_records_size},
+        CLAIM: {"claimName": options.inject_claim_name},
+        HOST_PATH: {"path": options.inject_host_path, "type": "DirectoryOrCreate"},
     }
-    mode = injection.inject_volume_mode
+    mode = options.inject_volume_mode
     return {"name": contract.RECORDS_VOLUME, mode: sources[mode]}
 
 
@@ -38,17 +38,17 @@ def hook_mount() -> dict[str, Any]:
     return {"name": contract.HOOK_VOLUME, "mountPath": contract.HOOK_MOUNT, "readOnly": True}
 
 
-def records_mount(injection: Injection) -> dict[str, Any]:
+def records_mount(options: Options) -> dict[str, Any]:
     """Of a shared volume a container sees the directory of its own pod alone."""
     mount = {"name": contract.RECORDS_VOLUME, "mountPath": contract.RECORDS_MOUNT}
-    if injection.inject_volume_mode != EMPTY_DIR:
+    if options.inject_volume_mode != EMPTY_DIR:
         mount["subPathExpr"] = "/".join(f"$({name})" for name in IDENTITY)
     return mount
 
 
-def identity_env(injection: Injection) -> list[dict[str, Any]]:
+def identity_env(options: Options) -> list[dict[str, Any]]:
     """The variables that `subPathExpr` names; none for an emptyDir."""
-    if injection.inject_volume_mode == EMPTY_DIR:
+    if options.inject_volume_mode == EMPTY_DIR:
         return []
     return [
         {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
@@ -56,8 +56,8 @@ def identity_env(injection: Injection) -> list[dict[str, Any]]:
     ]
 
 
-def local_volumes(injection: Injection, names: list[str]) -> list[str]:
+def local_volumes(options: Options, names: list[str]) -> list[str]:
     """Those of our volumes that keep the cluster autoscaler from removing a node."""
-    if injection.inject_volume_mode == CLAIM:
+    if options.inject_volume_mode == CLAIM:
         return [name for name in names if name != contract.RECORDS_VOLUME]
     return names

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from aiohttp import web
 from primus_lens_toolkit import health
 
-from primus_lens_webhook import review
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook import admission
+from primus_lens_webhook.options import Options
 from primus_lens_webhook.telemetry import Telemetry
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 JSON = "application/json"
 
 
-def admission(injection: Injection, telemetry: Telemetry, max_body_bytes: int) -> web.Application:
+def admission_app(options: Options, telemetry: Telemetry, max_body_bytes: int) -> web.Application:
     """`POST /mutate`. Answers with 200 whatever the body is, so that every pod is created."""
 
     async def mutate(request: web.Request) -> web.Response:
@@ -25,15 +25,15 @@ def admission(injection: Injection, telemetry: Telemetry, max_body_bytes: int) -
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            answer = review.unread(f"the question is longer than {max_body_bytes} bytes")
+            answer = admission.unread(f"the question is longer than {max_body_bytes} bytes")
         except Exception as error:  # noqa: BLE001 - cut off, or garbled on its way
-            answer = review.unread(f"the question cannot be read: {error}")
+            answer = admission.unread(f"the question cannot be read: {error}")
         else:
             began = time.perf_counter()
             if request.content_type == JSON:
-                answer = review.answer(body, injection)
+                answer = admission.answer(body, options)
             else:
-                answer = review.unread(f"the question is not {JSON}")
+                answer = admission.unread(f"the question is not {JSON}")
         telemetry.count(answer, time.perf_counter() - began)
         return web.Response(body=answer.body, content_type=JSON)
 
@@ -42,7 +42,7 @@ def admission(injection: Injection, telemetry: Telemetry, max_body_bytes: int) -
     return app
 
 
-def metrics(telemetry: Telemetry, is_ready: Callable[[], bool]) -> web.Application:
+def metrics_app(telemetry: Telemetry, is_ready: Callable[[], bool]) -> web.Application:
     """`/metrics`, and health and readiness under both usual names."""
 
     async def page(_: web.Request) -> web.Response:

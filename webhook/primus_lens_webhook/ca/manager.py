@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 
-from primus_lens_webhook.certificates.authority import (
+from primus_lens_webhook.ca.api import ApiError
+from primus_lens_webhook.ca.authority import (
     SKEW,
     Identity,
     issued,
@@ -25,10 +26,9 @@ from primus_lens_webhook.certificates.authority import (
     sign,
     valid,
 )
-from primus_lens_webhook.certificates.bundle import Bundle
-from primus_lens_webhook.certificates.call import Trouble
-from primus_lens_webhook.certificates.secret import Authorities, AuthoritySecret
-from primus_lens_webhook.certificates.tls import context
+from primus_lens_webhook.ca.bundle import Bundle
+from primus_lens_webhook.ca.secret import Authorities, AuthoritySecret
+from primus_lens_webhook.ca.tls import context
 from primus_lens_webhook.settings import Settings
 
 UNAUTHORIZED = 401
@@ -56,7 +56,7 @@ class Pace(NamedTuple):
     server learns of a new bundle in its own time."""
 
 
-class Keeper:
+class CertificateManager:
     """This replica's TLS, and whether API servers trust it."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Keeper:
         try:
             self._authorities = self._secret.agree(self._authorities, self._now())
             self._bundle.publish(self._authorities.trusted(self._now()))
-        except Trouble as error:
+        except ApiError as error:
             trouble = str(error)
             if error.status == UNAUTHORIZED:
                 self._reload()

@@ -10,15 +10,15 @@ import ssl
 import time
 from pathlib import Path
 
-from primus_lens_webhook.certificates.authority import load_bundle
-from primus_lens_webhook.certificates.tls import context
+from primus_lens_webhook.ca.authority import load_bundle
+from primus_lens_webhook.ca.tls import context
 
 LOOK_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
-class Files:
+class CertificateFiles:
     """`tls.crt` and `tls.key`, read again when they change; the last good ones are kept.
 
     Whether API servers trust them is the business of who keeps them: of that, `in_sync`

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from primus_lens_toolkit.kubernetes_api import Api
 
-from primus_lens_webhook.certificates.authority import (
+from primus_lens_webhook.ca.api import ApiError, call
+from primus_lens_webhook.ca.authority import (
     BadCertificate,
     Identity,
     authority,
@@ -24,7 +25,6 @@ from primus_lens_webhook.certificates.authority import (
     renewal,
     valid,
 )
-from primus_lens_webhook.certificates.call import Trouble, call
 
 CONFLICT, NOT_FOUND = 409, 404
 
@@ -54,15 +54,15 @@ class AuthoritySecret:
         self._lifetime = lifetime
 
     def agree(self, known: Authorities | None, now: dt.datetime) -> Authorities:
-        """What all replicas go by from now on. Raises Trouble.
+        """What all replicas go by from now on. Raises ApiError.
 
         `known` is what this replica went by until now: if the Secret is gone, that becomes
         the one before.
         """
         try:
             found = call(self._api, "GET", f"{self._collection}/{self._name}")
-        except Trouble as trouble:
-            if trouble.status != NOT_FOUND:
+        except ApiError as error:
+            if error.status != NOT_FOUND:
                 raise
             return self._write(None, known, now)
         there = _decoded(found)
@@ -88,8 +88,8 @@ class AuthoritySecret:
                 call(self._api, "POST", self._collection, secret)
             else:
                 call(self._api, "PUT", f"{self._collection}/{self._name}", secret)
-        except Trouble as trouble:
-            if trouble.status != CONFLICT:
+        except ApiError as error:
+            if error.status != CONFLICT:
                 raise
             return self._others()
         return made
@@ -98,7 +98,7 @@ class AuthoritySecret:
         """What another replica has just written."""
         there = _decoded(call(self._api, "GET", f"{self._collection}/{self._name}"))
         if there is None:
-            raise Trouble(f"secret {self._name} makes no sense")
+            raise ApiError(f"secret {self._name} makes no sense")
         return there
 
 

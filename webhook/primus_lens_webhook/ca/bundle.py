@@ -13,8 +13,8 @@ from typing import Any
 
 from primus_lens_toolkit.kubernetes_api import Api
 
-from primus_lens_webhook.certificates.authority import Certificate, issued, load_bundle, valid
-from primus_lens_webhook.certificates.call import JSON_PATCH, Trouble, call
+from primus_lens_webhook.ca.api import JSON_PATCH, ApiError, call
+from primus_lens_webhook.ca.authority import Certificate, issued, load_bundle, valid
 
 COLLECTION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -28,7 +28,7 @@ class Bundle:
         self._live: list[bytes] = []
 
     def publish(self, wanted: bytes) -> None:
-        """Look, and set the bundle of each webhook that has another. Raises Trouble."""
+        """Look, and set the bundle of each webhook that has another. Raises ApiError."""
         webhooks = call(self._api, "GET", self._path).get("webhooks") or []
         text = base64.b64encode(wanted).decode()
         operations = _operations(webhooks, text)
@@ -36,7 +36,7 @@ class Bundle:
             patched = call(self._api, "PATCH", self._path, operations, JSON_PATCH)
             webhooks = patched.get("webhooks") or []
         if not webhooks:
-            raise Trouble(f"{self._path} has no webhooks")
+            raise ApiError(f"{self._path} has no webhooks")
         self._live = [_bundle(each) for each in webhooks]
 
     def trusts(self, certificate: Certificate, now: dt.datetime) -> bool:

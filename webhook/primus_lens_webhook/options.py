@@ -51,7 +51,7 @@ def _one_of(choices: tuple[str, ...], text: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Injection:
+class Options:
     """No slots: the daemon's settings inherit from two such classes."""
 
     inject_image: str = flag(

@@ -6,8 +6,8 @@ import pytest
 import webhook_world
 from cryptography import x509
 from primus_lens_toolkit.kubernetes_api import Api
-from primus_lens_webhook.certificates.authority import authority, issued, load_bundle, sign
-from primus_lens_webhook.certificates.keeper import Keeper, Pace
+from primus_lens_webhook.ca.authority import authority, issued, load_bundle, sign
+from primus_lens_webhook.ca.manager import CertificateManager, Pace
 from primus_lens_webhook.settings import DAY, Settings
 from serving import until
 
@@ -50,7 +50,7 @@ def replica(api, clock, monkeypatch):
     made = []
 
     def make():
-        made.append(Keeper(Api(), settings, Pace(spread=60), clock))
+        made.append(CertificateManager(Api(), settings, Pace(spread=60), clock))
         return made[-1]
 
     yield make
@@ -58,82 +58,84 @@ def replica(api, clock, monkeypatch):
         each._api.close()
 
 
-def trusted(api, keeper):
-    leaf = keeper._leaf.certificate
+def trusted(api, manager):
+    leaf = manager._leaf.certificate
     return any(issued(each, leaf) for each in load_bundle(api.bundle))
 
 
 def test_the_first_look_makes_everything(api, replica):
-    keeper = replica()
-    assert not keeper.ready
-    assert keeper.look()
-    assert keeper.ready
-    assert trusted(api, keeper)
+    manager = replica()
+    assert not manager.ready
+    assert manager.look()
+    assert manager.ready
+    assert trusted(api, manager)
     assert set(api.secrets["ca"]["data"]) == {"ca.crt", "ca.key"}
-    names = keeper._leaf.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    names = manager._leaf.certificate.extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
     assert names.value.get_values_for_type(x509.DNSName) == ["localhost"]
     assert [str(each) for each in names.value.get_values_for_type(x509.IPAddress)] == ["192.0.2.1"]
 
 
 def test_a_look_at_what_is_as_it_should_be_writes_nothing(api, replica):
-    keeper = replica()
-    keeper.look()
+    manager = replica()
+    manager.look()
     api.asked.clear()
-    assert keeper.look()
+    assert manager.look()
     assert set(api.asked) == {"GET"}
 
 
 def test_replicas_that_start_at_once_share_one_authority(api, replica):
-    keepers = [replica() for _ in range(6)]
-    threads = [threading.Thread(target=each.look) for each in keepers]
+    managers = [replica() for _ in range(6)]
+    threads = [threading.Thread(target=each.look) for each in managers]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    assert all(each.ready and trusted(api, each) for each in keepers)
-    assert len({each._leaf.pem for each in keepers}) == 6
+    assert all(each.ready and trusted(api, each) for each in managers)
+    assert len({each._leaf.pem for each in managers}) == 6
     assert len(load_bundle(api.bundle)) == 1
 
 
 def test_a_leaf_is_renewed_after_two_thirds_of_its_life_even_without_the_api(api, replica, clock):
-    keeper = replica()
-    keeper.look()
-    first = keeper._leaf.pem
+    manager = replica()
+    manager.look()
+    first = manager._leaf.pem
     clock.forward(59 * DAY)
-    keeper.look()
-    assert keeper._leaf.pem == first
+    manager.look()
+    assert manager._leaf.pem == first
     api.stop()
     clock.forward(2 * DAY)
-    assert not keeper.look()
-    assert keeper._leaf.pem != first
-    assert keeper.ready
+    assert not manager.look()
+    assert manager._leaf.pem != first
+    assert manager.ready
 
 
 def test_at_rotation_no_api_server_ever_sees_a_leaf_that_it_does_not_trust(api, replica, clock):
-    keepers = [replica(), replica()]
+    managers = [replica(), replica()]
     for _ in range(3 * 24):
-        for each in keepers:
+        for each in managers:
             each.look()
-            assert all(trusted(api, one) for one in keepers if one._leaf)
+            assert all(trusted(api, one) for one in managers if one._leaf)
             assert each.ready
         clock.forward(YEAR / 24)
     assert api.version >= 4  # it did rotate
 
 
 def test_a_new_authority_signs_only_when_it_has_been_announced_for_a_while(api, replica, clock):
-    keeper = replica()
-    keeper.look()
+    manager = replica()
+    manager.look()
     (old,) = load_bundle(api.bundle)
     clock.forward(YEAR * 0.7)
-    keeper.look()
+    manager.look()
     new, before = load_bundle(api.bundle)
     assert before == old
-    assert issued(old, keeper._leaf.certificate)
+    assert issued(old, manager._leaf.certificate)
     clock.forward(61)
-    keeper.look()
-    assert issued(new, keeper._leaf.certificate)
+    manager.look()
+    assert issued(new, manager._leaf.certificate)
     clock.forward(YEAR * 0.4)
-    keeper.look()
+    manager.look()
     assert load_bundle(api.bundle) == [new]
 
 
@@ -147,14 +149,14 @@ def test_a_replica_that_starts_amid_a_rotation_signs_with_what_is_known(api, rep
 
 
 def test_a_deleted_secret_is_a_rotation(api, replica, clock):
-    keeper = replica()
-    keeper.look()
+    manager = replica()
+    manager.look()
     (old,) = load_bundle(api.bundle)
     api.secrets.clear()
-    keeper.look()
+    manager.look()
     _, before = load_bundle(api.bundle)
     assert before == old
-    assert issued(old, keeper._leaf.certificate)
+    assert issued(old, manager._leaf.certificate)
 
 
 @pytest.mark.parametrize("data", [None, {}, {"ca.crt": "!", "ca.key": "!"}, {"ca.crt": "YQ=="}])
@@ -167,17 +169,17 @@ def test_a_secret_that_makes_no_sense_is_written_anew(api, replica, data):
 
 def test_only_the_bundles_are_patched_and_repaired(api, replica):
     api.webhooks[0]["namespaceSelector"] = {"added": "by the platform"}
-    keeper = replica()
-    keeper.look()
+    manager = replica()
+    manager.look()
     del api.webhooks[1]["clientConfig"]["caBundle"]
-    assert keeper.look()
+    assert manager.look()
     assert api.bundle
     assert api.webhooks[0]["namespaceSelector"] == {"added": "by the platform"}
     assert api.webhooks[0]["clientConfig"]["url"] == "https://x"
 
 
 def test_webhooks_that_move_between_look_and_patch_are_left_alone(api, replica, monkeypatch):
-    keeper = replica()
+    manager = replica()
     real = Api.request
 
     def swap(self, method, *arguments, **named):
@@ -187,21 +189,21 @@ def test_webhooks_that_move_between_look_and_patch_are_left_alone(api, replica, 
         return real(self, method, *arguments, **named)
 
     monkeypatch.setattr(Api, "request", swap)
-    assert not keeper.look()
+    assert not manager.look()
     assert api.webhooks[0] == {"name": "foreign", "clientConfig": {}}
-    assert not keeper.ready
+    assert not manager.ready
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST", "PATCH"])
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_without_the_right_to_something_it_is_not_ready_until_it_has_it(api, replica, verb, status):
-    keeper = replica()
+    manager = replica()
     api.refuse[verb] = status
-    assert not keeper.look()
-    assert not keeper.ready
+    assert not manager.look()
+    assert not manager.ready
     api.refuse.clear()
-    assert keeper.look()
-    assert keeper.ready
+    assert manager.look()
+    assert manager.ready
 
 
 def test_a_leaf_never_outlives_its_authority(clock):
@@ -211,10 +213,10 @@ def test_a_leaf_never_outlives_its_authority(clock):
 
 
 def test_an_expired_leaf_is_not_ready(api, replica, clock):
-    keeper = replica()
-    keeper.look()
+    manager = replica()
+    manager.look()
     clock.forward(91 * DAY)
-    assert not keeper.ready
+    assert not manager.ready
 
 
 def test_a_process_serves_with_its_own_certificate_and_outlives_the_api(api):

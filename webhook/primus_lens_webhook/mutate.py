@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_webhook import conflicts, decision, python_env, select, volumes
+from primus_lens_webhook import conflicts, decision, eligibility, python_env, volumes
 from primus_lens_webhook.decision import Decision, Skip, earlier
 from primus_lens_webhook.document import (
     Malformed,
@@ -23,7 +23,7 @@ from primus_lens_webhook.document import (
     text,
 )
 from primus_lens_webhook.init_container import init_container
-from primus_lens_webhook.injection import EMPTY_DIR, OFF, Injection
+from primus_lens_webhook.options import EMPTY_DIR, OFF, Options
 from primus_lens_webhook.patch import Operation, Patch
 from primus_lens_webhook.qos import gpus
 from primus_lens_webhook.quantity import quantity
@@ -33,31 +33,31 @@ MAX_BYTES = 64 << 20  # per rank; the hook's own default
 MARGIN = 2  # ranks together stay below the volume's limit divided by this
 
 
-class Outcome(NamedTuple):
+class Mutation(NamedTuple):
     """Operations for the pod, none where nothing is to be done."""
 
     operations: list[Operation]
     decision: Decision
 
 
-def inject(pod: Object, injection: Injection) -> Outcome:
+def mutate(pod: Object, options: Options) -> Mutation:
     """What is to be done to a pod. Never raises for what a pod may be."""
     patch = Patch()
     try:
-        done = _Injector(pod, injection, patch).run()
+        done = _Mutator(pod, options, patch).run()
     except Skip as skip:
         return _skipped(pod, skip.decision)
     except Malformed as error:
-        return Outcome([], Decision(decision.SKIPPED, decision.ERROR, str(error)))
-    return Outcome(patch.operations, done)
+        return Mutation([], Decision(decision.SKIPPED, decision.ERROR, str(error)))
+    return Mutation(patch.operations, done)
 
 
-def _skipped(pod: Object, why: Decision) -> Outcome:
+def _skipped(pod: Object, why: Decision) -> Mutation:
     """The pod is told, but for mirror pods, which are not ours to write to."""
     patch = Patch()
     if why.reason != decision.MIRROR:
         _annotate(patch, pod, contract.STATUS_ANNOTATION, why.annotation())
-    return Outcome(patch.operations, why)
+    return Mutation(patch.operations, why)
 
 
 def _annotate(patch: Patch, pod: Object, name: str, value: str) -> None:
@@ -67,27 +67,27 @@ def _annotate(patch: Patch, pod: Object, name: str, value: str) -> None:
     patch.put("/metadata", mapping(pod, "metadata"), "annotations", name, value)
 
 
-class _Injector:
+class _Mutator:
     """One pod on its way."""
 
-    def __init__(self, pod: Object, injection: Injection, patch: Patch) -> None:
+    def __init__(self, pod: Object, options: Options, patch: Patch) -> None:
         self._pod = pod
         self._spec = mapping(pod, "spec")
-        self._injection = injection
+        self._options = options
         self._patch = patch
 
     def run(self) -> Decision:
         """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
         spec, containers = self._spec, objects(self._spec, "containers")
-        asks = select.who_asks(self._pod)
-        select.check_platform(spec)
-        indexes = select.targets(self._pod, spec)
-        want = python_env.wanted(self._pod, self._injection.inject_python_env)
-        conflicts.check_names(spec, self._injection)
+        asks = eligibility.who_asks(self._pod)
+        eligibility.check_platform(spec)
+        indexes = eligibility.targets(self._pod, spec)
+        want = python_env.wanted(self._pod, self._options.inject_python_env)
+        conflicts.check_names(spec, self._options)
         for index in indexes:
             conflicts.check_mounts(spec, containers[index])
         if named(spec, "volumes", contract.RECORDS_VOLUME) is None:
-            conflicts.check_storage(spec, self._injection)
+            conflicts.check_storage(spec, self._options)
         self._add_volumes(with_hook=want.mode != OFF)
         modes = {
             text(containers[index], "name"): self._add_to(index, len(indexes), want)
@@ -97,11 +97,11 @@ class _Injector:
 
     def _add_volumes(self, *, with_hook: bool) -> None:
         spec, patch = self._spec, self._patch
-        wanted = [volumes.records_volume(self._injection)]
+        wanted = [volumes.records_volume(self._options)]
         if with_hook:
             wanted.insert(0, volumes.hook_volume())
             if named(spec, "initContainers", contract.HOOK_VOLUME) is None:
-                made = init_container(spec, self._injection)
+                made = init_container(spec, self._options)
                 patch.insert("/spec", spec, "initContainers", 0, made)
                 self._add_pull_secrets()
         for volume in wanted:
@@ -110,7 +110,7 @@ class _Injector:
         self._allow_eviction([volume["name"] for volume in wanted])
 
     def _add_pull_secrets(self) -> None:
-        for name in self._injection.inject_image_pull_secrets:
+        for name in self._options.inject_image_pull_secrets:
             if named(self._spec, "imagePullSecrets", name) is None:
                 self._patch.append("/spec", self._spec, "imagePullSecrets", {"name": name})
 
@@ -118,7 +118,7 @@ class _Injector:
         """Else the cluster autoscaler keeps a node for the sake of our volumes."""
         there = str(annotations_of(self._pod).get(SAFE_TO_EVICT) or "")
         listed = [name for name in there.split(",") if name]
-        ours = volumes.local_volumes(self._injection, names)
+        ours = volumes.local_volumes(self._options, names)
         merged = listed + [name for name in ours if name not in listed]
         if merged != listed:
             self._annotate(SAFE_TO_EVICT, ",".join(merged))
@@ -126,11 +126,11 @@ class _Injector:
     def _add_to(self, index: int, count: int, want: python_env.Wanted) -> str:
         """Into one container of `count`; returns what was done for Python."""
         container, path = objects(self._spec, "containers")[index], f"/spec/containers/{index}"
-        mounts = [volumes.records_mount(self._injection)]
+        mounts = [volumes.records_mount(self._options)]
         if want.mode != OFF:
             mounts.insert(0, volumes.hook_mount())
         for mount in mounts:
-            if not select.has_mount(container, mount["name"], mount["mountPath"]):
+            if not eligibility.has_mount(container, mount["name"], mount["mountPath"]):
                 self._patch.append(path, container, "volumeMounts", mount)
         mode = python_env.apply(self._patch, path, container, want)
         given = [entry.get("name") for entry in objects(container, "env")]
@@ -143,13 +143,13 @@ class _Injector:
         """The user's own values win, whatever they are."""
         output = contract.RECORDS_MOUNT + (f"/{text(container, 'name')}" if count > 1 else "")
         wanted: list[dict[str, Any]] = [{"name": contract.ENV_OUTPUT_PATH, "value": output}]
-        if self._injection.inject_volume_mode == EMPTY_DIR:
-            ranks = max(gpus(container), self._injection.inject_ranks)
-            room = int(quantity(self._injection.inject_records_size)) // (MARGIN * count * ranks)
+        if self._options.inject_volume_mode == EMPTY_DIR:
+            ranks = max(gpus(container), self._options.inject_ranks)
+            room = int(quantity(self._options.inject_records_size)) // (MARGIN * count * ranks)
             wanted.append({"name": contract.ENV_MAX_BYTES, "value": str(min(MAX_BYTES, room))})
-        if self._injection.inject_system_metrics:
+        if self._options.inject_system_metrics:
             wanted.append({"name": contract.ENV_ENHANCE_METRICS, "value": "true"})
-        return wanted + volumes.identity_env(self._injection)
+        return wanted + volumes.identity_env(self._options)
 
     def _conclude(self, asks: str, modes: dict[str, str]) -> Decision:
         before = earlier(annotations_of(self._pod).get(contract.STATUS_ANNOTATION))

@@ -16,8 +16,8 @@ import orjson
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Decision
 from primus_lens_webhook.document import Malformed, Object, mapping, text
-from primus_lens_webhook.inject import Outcome, inject
-from primus_lens_webhook.injection import Injection
+from primus_lens_webhook.mutate import Mutation, mutate
+from primus_lens_webhook.options import Options
 
 LONGEST_WARNING = 120  # characters; API servers cut longer ones (admission/v1, Warnings)
 
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     dry_run: bool = False
 
 
-def answer(body: bytes, injection: Injection) -> Answer:
+def answer(body: bytes, options: Options) -> Answer:
     """Answer whatever was sent. Never raises."""
     uid, dry_run = "", False
     try:
@@ -41,49 +41,49 @@ def answer(body: bytes, injection: Injection) -> Answer:
             raise Malformed("no AdmissionReview")
         request = mapping(question, "request")
         uid, dry_run = text(request, "uid"), request.get("dryRun") is True
-        outcome = _decide(request, injection)
+        mutation = _decide(request, options)
     except (orjson.JSONDecodeError, Malformed) as error:
-        outcome = refused(str(error))
+        mutation = refused(str(error))
     except Exception:  # a fault of ours must not keep a pod from being created
         log.exception("fault while deciding on a pod", extra={"uid": uid})
-        outcome = refused("internal error; see the log of the webhook")
-    return Answer(_written(uid, outcome), outcome.decision, dry_run)
+        mutation = refused("internal error; see the log of the webhook")
+    return Answer(_written(uid, mutation), mutation.decision, dry_run)
 
 
 def unread(why: str) -> Answer:
     """For a question whose body was not taken."""
-    outcome = refused(why)
-    return Answer(_written("", outcome), outcome.decision)
+    mutation = refused(why)
+    return Answer(_written("", mutation), mutation.decision)
 
 
-def refused(why: str) -> Outcome:
+def refused(why: str) -> Mutation:
     """Nothing is done, because of an error."""
-    return Outcome([], Decision(decision.SKIPPED, decision.ERROR, why))
+    return Mutation([], Decision(decision.SKIPPED, decision.ERROR, why))
 
 
-def _decide(request: Object, injection: Injection) -> Outcome:
+def _decide(request: Object, options: Options) -> Mutation:
     kind = mapping(request, "kind")
     is_pod = (kind.get("group") or "", kind.get("kind")) == ("", "Pod")
     created = request.get("operation") == "CREATE" and not request.get("subResource")
     pod = mapping(request, "object")
     if not (is_pod and created and pod):
-        return Outcome([], Decision(decision.SKIPPED, decision.UNEXPECTED, "no new pod"))
-    outcome = inject(pod, injection)
+        return Mutation([], Decision(decision.SKIPPED, decision.UNEXPECTED, "no new pod"))
+    mutation = mutate(pod, options)
     log.debug(
         "decided",
         extra={
             "namespace": request.get("namespace"),
             "pod": request.get("name") or mapping(pod, "metadata").get("generateName"),
-            "decision": outcome.decision.decision,
-            "reason": outcome.decision.reason,
-            "containers": ",".join(outcome.decision.containers),
+            "decision": mutation.decision.decision,
+            "reason": mutation.decision.reason,
+            "containers": ",".join(mutation.decision.containers),
         },
     )
-    return outcome
+    return mutation
 
 
-def _written(uid: str, outcome: Outcome) -> bytes:
-    made = outcome.decision
+def _written(uid: str, mutation: Mutation) -> bytes:
+    made = mutation.decision
     response: dict[str, Any] = {
         "uid": uid,
         "allowed": True,
@@ -93,8 +93,8 @@ def _written(uid: str, outcome: Outcome) -> bytes:
             "containers": ",".join(made.containers),
         },
     }
-    if outcome.operations:
-        patch = orjson.dumps(outcome.operations)
+    if mutation.operations:
+        patch = orjson.dumps(mutation.operations)
         response |= {"patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
     if made.decision == decision.SKIPPED and made.reason not in QUIET:
         warning = f"primus-lens: metrics not injected: {made.reason}: {made.detail}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One short request to the Kubernetes API, for JSON. Everything that goes wrong is Trouble."""
+"""One short request to the Kubernetes API, for JSON. Every failure is an ApiError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_BYTES = 4 << 20
 JSON_PATCH = "application/json-patch+json"
 
 
-class Trouble(Exception):
+class ApiError(Exception):
     """A request that failed, with the status it was answered with, 0 if it was not."""
 
     def __init__(self, text: str, status: int = 0) -> None:
@@ -25,7 +25,7 @@ class Trouble(Exception):
 def call(
     api: Api, method: str, path: str, body: object = None, content_type: str = "application/json"
 ) -> dict[str, Any]:
-    """The object that came back. Raises Trouble."""
+    """The object that came back. Raises ApiError."""
     sent = None if body is None else json.dumps(body).encode()
     try:
         response = api.request(method, path, READ_SECONDS, sent, content_type)
@@ -35,7 +35,7 @@ def call(
             response.close()
         answer = json.loads(content) if status < 300 else {}
     except (NotConfigured, HTTPError, OSError, ValueError, RecursionError) as error:
-        raise Trouble(f"{method} {path}: {error}") from error
+        raise ApiError(f"{method} {path}: {error}") from error
     if status >= 300 or not isinstance(answer, dict):
-        raise Trouble(f"{method} {path}: status {status}", status)
+        raise ApiError(f"{method} {path}: status {status}", status)
     return answer
