@@ -15,7 +15,8 @@ import bcrypt
 import trustme
 from aiohttp import web
 from primus_lens_toolkit import listen
-from primus_lens_toolkit.access import Refused, WebSettings
+from primus_lens_toolkit.rejections import Rejections
+from primus_lens_toolkit.web_settings import Address, WebSettings
 from prometheus_client import CollectorRegistry
 
 BIG = 20 << 20
@@ -38,15 +39,15 @@ class Site:
 
         app = web.Application()
         app.add_routes([web.get("/", page), web.get("/big", page)])
-        where, refused = listen.Address("127.0.0.1", 0), Refused(self.registry, "test_")
+        where, rejections = Address("127.0.0.1", 0), Rejections(self.registry, "test_")
         self.loop = asyncio.get_running_loop()
         try:
-            door = await listen.listen(app, where, self.settings, refused)
-            self.port = door.addresses[0].port
+            server = await listen.listen(app, where, self.settings, rejections)
+            self.port = server.addresses[0].port
         finally:
             self.started.set()
         await self.stop.wait()
-        await door.cleanup()
+        await server.cleanup()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     def __enter__(self):

@@ -20,7 +20,7 @@ from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_hook import contract
 from primus_lens_hook.boot import start
-from primus_lens_toolkit import access
+from primus_lens_toolkit import rejections
 
 ROOT = Path(__file__).parent.parent
 
@@ -141,7 +141,7 @@ def test_every_series_is_in_the_docs():
 
 def test_every_reason_is_in_the_docs():
     text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
-    reasons = (*telemetry.REFUSALS, *telemetry.LIMITS, *telemetry.DROPS, *access.REASONS)
+    reasons = (*telemetry.REFUSALS, *telemetry.LIMITS, *telemetry.DROPS, *rejections.REASONS)
     assert [reason for reason in reasons if reason not in text] == []
 
 

@@ -8,9 +8,8 @@ import math
 from pathlib import Path
 
 from primus_lens_hook import contract
-from primus_lens_toolkit.access import WebSettings
 from primus_lens_toolkit.flags import boolean, flag, positive
-from primus_lens_toolkit.listen import Address, address
+from primus_lens_toolkit.web_settings import Address, WebSettings, address
 from yarl import URL
 
 from primus_lens_exporter.remote_write.config import receiver

@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit.access import Refused
+from primus_lens_toolkit.rejections import Rejections
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -67,7 +67,7 @@ class Telemetry:
         self.tick_seconds = gauge("tick_duration_seconds", "Duration of the newest tick.")
         self.tick_timestamp = gauge("last_tick_timestamp_seconds", "End of the newest tick.")
         self.lag = Lag()
-        self.refused_clients = Refused(registry, PREFIX)
+        self.refused_clients = Rejections(registry, PREFIX)
         build = gauge("build_info", "Always 1.", "version", "python")
         build.labels(__version__, platform.python_version()).set(1)
         self._start_from_zero()

@@ -13,7 +13,7 @@ from chart.charting import CASES, container, flags, found, pod
 from primus_lens_exporter.settings import Settings
 from primus_lens_hook import __version__, contract
 from primus_lens_toolkit.flags import parse
-from primus_lens_webhook.settings import ENV_PREFIX
+from primus_lens_webhook.options import ENV_PREFIX
 from primus_lens_webhook.settings import Settings as WebhookSettings
 
 LONGEST = "r" * 52

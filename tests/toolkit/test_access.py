@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sites
-from primus_lens_toolkit.access import REASONS
+from primus_lens_toolkit.rejections import REASONS
 from serving import until
 from sites import basic, hashed, users_yaml
 

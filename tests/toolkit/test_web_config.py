@@ -8,8 +8,9 @@ import subprocess
 import pytest
 import sites
 from primus_lens_toolkit import listen
-from primus_lens_toolkit.access import Refused, WebSettings
+from primus_lens_toolkit.rejections import Rejections
 from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
+from primus_lens_toolkit.web_settings import Address, WebSettings
 from prometheus_client import CollectorRegistry, Counter
 from serving import until
 
@@ -124,9 +125,9 @@ def test_a_bad_file_is_refused_with_a_reason(tmp_path, text, part):
 
 def test_nobody_listens_with_a_file_that_is_not_there(tmp_path):
     settings = WebSettings(web_config_file=tmp_path / "web.yml")
-    refused = Refused(CollectorRegistry(), "")
+    rejections = Rejections(CollectorRegistry(), "")
     with pytest.raises(listen.CannotListen, match=r"--web.config.file .*web.yml: No such file"):
-        asyncio.run(listen.listen(None, listen.Address("", 0), settings, refused))
+        asyncio.run(listen.listen(None, Address("", 0), settings, rejections))
 
 
 def test_tls_serves_who_trusts_it_and_only_with_tls(site, authority, stranger):

@@ -8,91 +8,21 @@ that is in time must not notice. aiohttp itself bounds request lines, headers an
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import fcntl
 import termios
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry, Counter
 
-from primus_lens_toolkit.certificates import alternative_names
-from primus_lens_toolkit.flags import flag, positive
-from primus_lens_toolkit.logs import LogSettings
 from primus_lens_toolkit.passwords import Busy
+from primus_lens_toolkit.rejections import Rejections
+from primus_lens_toolkit.tls_config import alternative_names
 from primus_lens_toolkit.web_config import WebConfigFile
+from primus_lens_toolkit.web_settings import WebSettings
 
 KEEPALIVE_SECONDS = 120.0  # more than a scrape interval, and than an API server keeps its own
 LINGERING_SECONDS = 1.0  # for a body that nobody wanted
-REASONS = (
-    "too_many_connections",
-    "tls_handshake",
-    "client_certificate",
-    "slow_client",
-    "bad_request",
-    "method",
-    "unauthorized",
-    "login_queue",
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WebSettings(LogSettings):
-    """What the settings of each daemon begin with."""
-
-    web_config_file: Path | None = flag(
-        "--web.config.file",
-        "TLS, users and headers, in the format of Prometheus' exporter-toolkit",
-        Path,
-        default=None,
-        metavar="FILE",
-    )
-    web_max_connections: int = flag(
-        "--web.max-connections",
-        "connections at once; further ones are closed and counted",
-        positive,
-        default=64,
-        metavar="COUNT",
-    )
-    web_read_timeout_seconds: int = flag(
-        "--web.read-timeout-seconds",
-        "how long a client may take for a TLS handshake, or for the headers of a request",
-        positive,
-        default=10,
-        metavar="SECONDS",
-    )
-    web_write_timeout_seconds: int = flag(
-        "--web.write-timeout-seconds",
-        "how long a client may take for a response",
-        positive,
-        default=60,
-        metavar="SECONDS",
-    )
-
-
-class Refused:
-    """Counts what was refused. `prefix` is the daemon's, as `primus_lens_exporter_`."""
-
-    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        self._rejected = Counter(
-            f"{prefix}http_rejected_total",
-            "Connections and requests that were refused, by reason.",
-            ["reason"],
-            registry=registry,
-        )
-        self.reloads = Counter(
-            f"{prefix}web_config_reload_failures_total",
-            "Changes of the web configuration that were refused.",
-            registry=registry,
-        )
-        for reason in REASONS:
-            self._rejected.labels(reason)
-
-    def count(self, reason: str) -> None:
-        """One of REASONS."""
-        self._rejected.labels(reason).inc()
 
 
 class Connection(web.RequestHandler):
@@ -103,10 +33,14 @@ class Connection(web.RequestHandler):
     keep-alive timeout is for connections on which nothing is under way.
     """
 
-    __slots__ = ("_due", "_idle", "_refused", "_settings", "_web_config", "_wire", "gone")
+    __slots__ = ("_due", "_idle", "_rejections", "_settings", "_web_config", "_wire", "gone")
 
     def __init__(
-        self, server: web.Server, web_config: WebConfigFile, settings: WebSettings, refused: Refused
+        self,
+        server: web.Server,
+        web_config: WebConfigFile,
+        settings: WebSettings,
+        rejections: Rejections,
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
@@ -120,7 +54,7 @@ class Connection(web.RequestHandler):
         self.gone: asyncio.Future[None] = loop.create_future()
         self._web_config = web_config
         self._settings = settings
-        self._refused = refused
+        self._rejections = rejections
         self._wire: asyncio.Transport | None = None
         self._expect_within(settings.web_read_timeout_seconds)
 
@@ -129,7 +63,7 @@ class Connection(web.RequestHandler):
         self._wire = transport  # aiohttp forgets its own when it closes it
         allowed = self._web_config.current.allowed_sans
         if allowed and not allowed & alternative_names(transport.get_extra_info("peercert")):
-            self._refused.count("client_certificate")
+            self._rejections.count("client_certificate")
             transport.abort()
             return
         super().connection_made(transport)
@@ -164,7 +98,7 @@ class Connection(web.RequestHandler):
         """Without aiohttp's traceback in the log for each malformed request."""
         if status != 400:
             return super().handle_error(request, status, exc, message)
-        self._refused.count("bad_request")
+        self._rejections.count("bad_request")
         response = web.Response(status=status, text="Bad request.\n")
         response.force_close()
         return response
@@ -174,7 +108,7 @@ class Connection(web.RequestHandler):
         if self._wire is None or self.gone.done() or now <= self._due:
             return
         if not self._idle or _untaken(self._wire):
-            self._refused.count("slow_client")
+            self._rejections.count("slow_client")
             self.cut()
 
     def cut(self) -> None:
@@ -196,7 +130,7 @@ def _untaken(wire: asyncio.Transport) -> bool:
     return descriptor >= 0 and any(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
 
 
-def guard(application: web.Application, web_config: WebConfigFile, refused: Refused) -> None:
+def guard(application: web.Application, web_config: WebConfigFile, rejections: Rejections) -> None:
     """Set the configuration before every handler, for unknown paths and health checks too."""
 
     @web.middleware
@@ -206,14 +140,14 @@ def guard(application: web.Application, web_config: WebConfigFile, refused: Refu
         passwords = web_config.current.passwords
         try:
             if passwords and not await passwords.admit(request.headers.get("Authorization", "")):
-                refused.count("unauthorized")
+                rejections.count("unauthorized")
                 raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Basic"})
             return await handler(request)
         except Busy:
-            refused.count("login_queue")
+            rejections.count("login_queue")
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "1"}) from None
         except web.HTTPMethodNotAllowed:
-            refused.count("method")
+            rejections.count("method")
             raise
 
     async def add_headers(_: web.Request, response: web.StreamResponse) -> None:

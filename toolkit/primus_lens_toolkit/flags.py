@@ -102,6 +102,17 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """For `parse` of a flag: one of these words; ValueError for another one."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(words)}, not {text!r}")
+        return text
+
+    return parse
+
+
 def _add(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], prefix: str) -> None:
     default = f"default: {field.default}"
     if field.default is dataclasses.MISSING:

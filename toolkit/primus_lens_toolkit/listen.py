@@ -15,12 +15,14 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import web
 
-from primus_lens_toolkit.access import Connection, Refused, WebSettings, guard
+from primus_lens_toolkit.access import Connection, guard
+from primus_lens_toolkit.rejections import Rejections
 from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
+from primus_lens_toolkit.web_settings import Address, WebSettings
 
 FLAG = "--web.listen-address"
 SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end
@@ -31,32 +33,11 @@ Tls = Callable[[], ssl.SSLContext | None]
 log = logging.getLogger(__name__)
 
 
-class Address(NamedTuple):
-    """Where to listen; an empty host means every interface, port 0 any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
 class CannotListen(Exception):
     """The address or the web configuration is no good; the text says why and what to do."""
 
 
-def address(text: str) -> Address:
-    """Parse HOST:PORT, :PORT or [IPv6]:PORT; ValueError otherwise."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"expected HOST:PORT with a port up to 65535, not {text!r}")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"write an IPv6 host in brackets, not {text!r}")
-    return Address(host.strip("[]"), int(port))
-
-
-class Door:
+class Server:
     """Accepts as many connections as the settings allow, until `cleanup`."""
 
     def __init__(
@@ -65,14 +46,14 @@ class Door:
         listeners: list[socket.socket],
         web_config: WebConfigFile,
         settings: WebSettings,
-        refused: Refused,
+        rejections: Rejections,
         tls: Tls,
     ) -> None:
         self._runner = runner
         self._listeners = listeners
         self._web_config = web_config
         self._settings = settings
-        self._refused = refused
+        self._rejections = rejections
         self._tls = tls
         self._open: dict[asyncio.Task[None], Connection] = {}
         self._tasks = [asyncio.create_task(self._accept(each)) for each in listeners]
@@ -104,7 +85,7 @@ class Door:
                 await asyncio.sleep(LOOK_SECONDS)  # no descriptors: some may come free
                 continue
             if len(self._open) >= self._settings.web_max_connections:
-                self._refused.count("too_many_connections")
+                self._rejections.count("too_many_connections")
                 accepted.close()
                 continue
             connection = self._connection()
@@ -114,7 +95,7 @@ class Door:
 
     def _connection(self) -> Connection:
         assert self._runner.server is not None
-        return Connection(self._runner.server, self._web_config, self._settings, self._refused)
+        return Connection(self._runner.server, self._web_config, self._settings, self._rejections)
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         """As long as the connection lasts."""
@@ -132,7 +113,7 @@ class Door:
             await loop.connect_accepted_socket(lambda: connection, accepted, **tls)
             await connection.gone
         except OSError as error:
-            self._refused.count("tls_handshake")
+            self._rejections.count("tls_handshake")
             log.debug("TLS handshake failed", extra={"error": str(error)})
         finally:
             connection.cut()
@@ -156,19 +137,19 @@ async def listen(
     application: web.Application,
     where: Address,
     settings: WebSettings,
-    refused: Refused,
+    rejections: Rejections,
     tls: Tls | None = None,
-) -> Door:
+) -> Server:
     """Bind and start serving. Raises CannotListen.
 
     `tls` is asked at each connection, for a daemon whose certificate is no file; without it,
     TLS is as the web configuration says.
     """
     try:
-        web_config = WebConfigFile(settings.web_config_file, refused.reloads)
+        web_config = WebConfigFile(settings.web_config_file, rejections.reloads)
     except BadWebConfig as error:
         raise CannotListen(f"--web.config.file {error}") from error
-    guard(application, web_config, refused)
+    guard(application, web_config, rejections)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -177,10 +158,10 @@ async def listen(
         await runner.cleanup()
         raise CannotListen(f"{FLAG} {where}: {_reason(error)}") from error
     tls = tls or (lambda: web_config.current.tls)
-    door = Door(runner, listeners, web_config, settings, refused, tls)
-    for bound in door.addresses:
+    server = Server(runner, listeners, web_config, settings, rejections, tls)
+    for bound in server.addresses:
         log.info("listening", extra={"address": str(bound), "tls": tls() is not None})
-    return door
+    return server
 
 
 async def _bind(where: Address) -> list[socket.socket]:

@@ -11,29 +11,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
 
 from logfmter import Logfmter
 from pythonjsonlogger.json import JsonFormatter
 
-from primus_lens_toolkit.flags import flag
+from primus_lens_toolkit.flags import flag, one_of
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
 
 # Prometheus and its exporters name these three keys so.
 NAMES = {"time": "asctime", "level": "levelname", "logger": "name"}
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    """For `parse` of a flag: one of these words; ValueError for another one."""
-
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"expected one of {', '.join(words)}, not {text!r}")
-        return text
-
-    return parse
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import msgspec
 from prometheus_client import Counter
 
-from primus_lens_toolkit.certificates import TlsServerConfig, choose, context
 from primus_lens_toolkit.passwords import Passwords
+from primus_lens_toolkit.tls_config import TlsServerConfig, choose, context
 
 HEADERS: dict[str, tuple[str, ...]] = {  # and their values, where not any will do
     "Content-Security-Policy": (),

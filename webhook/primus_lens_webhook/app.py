@@ -13,6 +13,7 @@ from aiohttp import web
 from primus_lens_hook import __version__
 from primus_lens_toolkit import listen
 from primus_lens_toolkit.kubernetes_api import Api
+from primus_lens_toolkit.web_settings import Address
 
 from primus_lens_webhook.ca.files import CertificateFiles
 from primus_lens_webhook.ca.manager import CertificateManager
@@ -86,13 +87,13 @@ async def _open(
 async def _listen(
     stack: contextlib.AsyncExitStack,
     app: web.Application,
-    where: listen.Address,
+    where: Address,
     settings: Settings,
     telemetry: Telemetry,
     tls: listen.Tls | None = None,
 ) -> None:
-    door = await listen.listen(app, where, settings, telemetry.refused_clients, tls)
-    stack.push_async_callback(door.cleanup)
+    server = await listen.listen(app, where, settings, telemetry.rejections, tls)
+    stack.push_async_callback(server.cleanup)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -13,7 +13,8 @@ from primus_lens_toolkit import flags, listen, logs
 from primus_lens_toolkit.kubernetes_api import NotConfigured
 
 from primus_lens_webhook.app import serve
-from primus_lens_webhook.settings import ENV_PREFIX, Settings
+from primus_lens_webhook.options import ENV_PREFIX
+from primus_lens_webhook.settings import Settings
 
 DESCRIPTION = """\
 Put the hook into pods that are labelled primus-lens.io/wandb: enabled, or whose namespace is,

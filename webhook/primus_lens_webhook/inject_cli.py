@@ -23,8 +23,7 @@ from ruamel.yaml.tokens import AliasToken
 
 from primus_lens_webhook.document import Object
 from primus_lens_webhook.mutate import mutate
-from primus_lens_webhook.options import Options
-from primus_lens_webhook.settings import ENV_PREFIX
+from primus_lens_webhook.options import ENV_PREFIX, Options
 from primus_lens_webhook.templates import pods
 
 PROGRAM = "primus-lens inject"

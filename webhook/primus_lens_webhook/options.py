@@ -6,9 +6,11 @@ from __future__ import annotations
 import dataclasses
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit.flags import boolean, flag, positive
+from primus_lens_toolkit.flags import boolean, flag, one_of, positive
 
 from primus_lens_webhook.quantity import quantity
+
+ENV_PREFIX = "PRIMUS_LENS_WEBHOOK_"
 
 EMPTY_DIR, CLAIM, HOST_PATH = VOLUME_MODES = ("emptyDir", "persistentVolumeClaim", "hostPath")
 AUTO, PREPEND, EXEC, SITE_PACKAGES, OFF = PYTHON_ENVS = (
@@ -29,27 +31,6 @@ def size(text: str) -> str:
     return text
 
 
-def volume_mode(text: str) -> str:
-    """One of VOLUME_MODES; ValueError otherwise."""
-    return _one_of(VOLUME_MODES, text)
-
-
-def python_env(text: str) -> str:
-    """One of PYTHON_ENVS; ValueError otherwise."""
-    return _one_of(PYTHON_ENVS, text)
-
-
-def pull_policy(text: str) -> str:
-    """One of PULL_POLICIES; ValueError otherwise."""
-    return _one_of(PULL_POLICIES, text)
-
-
-def _one_of(choices: tuple[str, ...], text: str) -> str:
-    if text not in choices:
-        raise ValueError(f"expected one of {', '.join(choices)}, not {text!r}")
-    return text
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
     """No slots: the daemon's settings inherit from two such classes."""
@@ -63,7 +44,7 @@ class Options:
     inject_image_pull_policy: str = flag(
         "--inject.image-pull-policy",
         "one of " + ", ".join(PULL_POLICIES),
-        pull_policy,
+        one_of(*PULL_POLICIES),
         default="IfNotPresent",
         metavar="POLICY",
     )
@@ -77,7 +58,7 @@ class Options:
     inject_python_env: str = flag(
         "--inject.python-env",
         "how Python learns of the hook where the pod does not say: " + ", ".join(PYTHON_ENVS),
-        python_env,
+        one_of(*PYTHON_ENVS),
         default=AUTO,
         metavar="MODE",
     )
@@ -98,7 +79,7 @@ class Options:
     inject_volume_mode: str = flag(
         "--inject.volume-mode",
         "where records go: " + ", ".join(VOLUME_MODES),
-        volume_mode,
+        one_of(*VOLUME_MODES),
         default=EMPTY_DIR,
         metavar="MODE",
     )

@@ -6,13 +6,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from primus_lens_toolkit.access import WebSettings
 from primus_lens_toolkit.flags import flag, positive
-from primus_lens_toolkit.listen import Address, address
+from primus_lens_toolkit.web_settings import Address, WebSettings, address
 
 from primus_lens_webhook.options import Options
 
-ENV_PREFIX = "PRIMUS_LENS_WEBHOOK_"
 DAY = 24 * 3600
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit.access import Refused
+from primus_lens_toolkit.rejections import Rejections
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -49,7 +49,7 @@ class Telemetry:
             "When the certificate in use ends.",
             registry=registry,
         )
-        self.refused_clients = Refused(registry, PREFIX)
+        self.rejections = Rejections(registry, PREFIX)
         build = Gauge(PREFIX + "build_info", "Always 1.", ("version", "python"), registry=registry)
         build.labels(__version__, platform.python_version()).set(1)
         # A counter that appears with its first error hides that error from `increase`.
