@@ -3,7 +3,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import matrix
 import pytest
@@ -126,7 +125,7 @@ def test_an_interrupted_command_ends_without_a_traceback(tmp_path):
          "--web.listen-address", "127.0.0.1:0"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(1.5)
+    assert any("listening" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
     log = process.communicate(timeout=10)[1]
     assert process.returncode == 0
