@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 Object = Mapping[str, Any]
+Kind = TypeVar("Kind")
 
 
 class Malformed(Exception):
@@ -20,47 +21,39 @@ class Malformed(Exception):
 
 def mapping(parent: Object, key: str) -> Object:
     """The object below a key. Raises Malformed."""
-    value = parent.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise Malformed(f"{key} is not an object")
-    return value
-
-
-def objects(parent: Object, key: str) -> list[Object]:
-    """The list of objects below a key. Raises Malformed."""
-    value = parent.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not _all(dict, value):
-        raise Malformed(f"{key} is not a list of objects")
-    return value
-
-
-def strings(parent: Object, key: str) -> list[str]:
-    """The list of strings below a key. Raises Malformed."""
-    value = parent.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not _all(str, value):
-        raise Malformed(f"{key} is not a list of strings")
-    return value
-
-
-def _all(kind: type, values: list[Any]) -> bool:
-    """Few types stand for many values: this is most of the time that a decision takes."""
-    return all(issubclass(each, kind) for each in set(map(type, values)))
+    return _typed(parent, key, dict, "an object")
 
 
 def text(parent: Object, key: str) -> str:
     """The string below a key, or "". Raises Malformed."""
+    return _typed(parent, key, str, "a string")
+
+
+def objects(parent: Object, key: str) -> list[Object]:
+    """The list of objects below a key. Raises Malformed."""
+    return _list(parent, key, dict, "a list of objects")
+
+
+def strings(parent: Object, key: str) -> list[str]:
+    """The list of strings below a key. Raises Malformed."""
+    return _list(parent, key, str, "a list of strings")
+
+
+def _typed(parent: Object, key: str, kind: type[Kind], description: str) -> Kind:
     value = parent.get(key)
     if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Malformed(f"{key} is not a string")
+        return kind()
+    if not isinstance(value, kind):
+        raise Malformed(f"{key} is not {description}")
     return value
+
+
+def _list(parent: Object, key: str, kind: type, description: str) -> list[Any]:
+    values: list[Any] = _typed(parent, key, list, description)
+    # A list has few types: to look at each once is most of the time that a decision takes.
+    if not all(issubclass(each, kind) for each in set(map(type, values))):
+        raise Malformed(f"{key} is not {description}")
+    return values
 
 
 def annotations_of(pod: Object) -> Object:
