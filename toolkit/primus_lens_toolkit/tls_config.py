@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from primus_lens_toolkit.tls import server_context
+
 # Go's names of the TLS 1.2 suites that it takes for secure, as OpenSSL calls them. Those of
 # TLS 1.3 may be listed; neither side lets them be chosen.
 CIPHERS = {
@@ -62,20 +64,13 @@ class TlsServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def context(tls: TlsServerConfig, directory: Path) -> ssl.SSLContext:
-    """TLS for new connections. Raises OSError or, with a text for the user, ValueError.
-
-    Each reading makes a new one: no session of an older one can be resumed in it, which
-    would let in clients that its CA does not know.
-    """
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    """TLS for new connections. Raises OSError or, with a text for the user, ValueError."""
+    made = _identified(tls, directory)
     made.minimum_version = choose("min_version", tls.min_version, VERSIONS)
     made.maximum_version = choose("max_version", tls.max_version, VERSIONS)
     if made.minimum_version > made.maximum_version:
         raise ValueError("min_version is above max_version; swap them")
-    made.options |= ssl.OP_NO_RENEGOTIATION
-    made.set_alpn_protocols(["http/1.1"])
     _set_ciphers(made, tls)
-    _identify(made, tls, directory)
     _ask_clients(made, tls, directory)
     return made
 
@@ -108,16 +103,15 @@ def _set_ciphers(made: ssl.SSLContext, tls: TlsServerConfig) -> None:
         made.set_ciphers(":".join(filter(None, names)))
 
 
-def _identify(made: ssl.SSLContext, tls: TlsServerConfig, directory: Path) -> None:
+def _identified(tls: TlsServerConfig, directory: Path) -> ssl.SSLContext:
     for path in tls.files(directory):
         with path.open("rb"):
             pass  # OpenSSL's error would not say which of the files is missing
     try:
-        # An empty password, lest an encrypted key makes OpenSSL ask for it on the terminal.
-        made.load_cert_chain(directory / tls.cert_file, directory / tls.key_file, password="")
-    except ssl.SSLError as error:
+        return server_context(directory / tls.cert_file, directory / tls.key_file)
+    except ValueError as error:
         raise ValueError(
-            f"cert_file {tls.cert_file}, key_file {tls.key_file}: {error.reason or 'not PEM'}; "
+            f"cert_file {tls.cert_file}, key_file {tls.key_file}: {error}; "
             "give a PEM certificate and the unencrypted key that belongs to it"
         ) from error
 
