@@ -3,18 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Sequence
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit import flags, listen, logs
-from primus_lens_toolkit.kubernetes_api import NotConfigured
+from primus_lens_toolkit import daemon, flags
 
 from primus_lens_exporter.app import serve
-from primus_lens_exporter.reading.beneath import NoOpenat2
-from primus_lens_exporter.remote_write.setup import CannotSend
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 
 DESCRIPTION = """\
@@ -30,14 +24,7 @@ on each node of a cluster:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until stopped. Returns the exit status; argparse exits with 2 on a bad flag."""
+    """Run until stopped; see `daemon.run`."""
     parser = flags.Parser("primus-lens exporter", DESCRIPTION, EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
-    settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
-    logs.configure(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(serve(settings))
-    except (listen.CannotListen, NoOpenat2, NotConfigured, CannotSend) as error:
-        print(f"primus-lens exporter: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return daemon.run(serve, Settings, ENV_PREFIX, parser, arguments)

@@ -8,6 +8,7 @@ what msgspec does, and its own retries sleep where nothing can stop them.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +16,15 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from primus_lens_toolkit.errors import CannotStart
+
 CONNECT_SECONDS = 5.0
 KUBECONFIG = "~/.kube/config"
 
+log = logging.getLogger(__name__)
 
-class NotConfigured(Exception):
+
+class NotConfigured(CannotStart):
     """Nothing says where the API is, or it makes no sense; the text says what to do."""
 
 
@@ -29,10 +34,16 @@ class Api:
     def __init__(self, user_agent: str = "primus-lens") -> None:
         """Raises NotConfigured; whether the API is there is another matter."""
         self._user_agent = user_agent
-        self.reload()
+        self._configure()
 
     def reload(self) -> None:
-        """Read where the API is and who we are anew. Raises NotConfigured."""
+        """Read where the API is and who we are anew, after a status 401."""
+        try:
+            self._configure()
+        except NotConfigured as error:  # its files are just being replaced, or will be
+            log.warning("cannot read the credentials for Kubernetes", extra={"error": str(error)})
+
+    def _configure(self) -> None:
         # Only here, since it costs 20 MB of memory: a laptop's exporter never pays for it.
         from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
 

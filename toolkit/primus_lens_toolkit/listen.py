@@ -20,11 +20,11 @@ from typing import Any
 from aiohttp import web
 
 from primus_lens_toolkit.access import Connection, guard
+from primus_lens_toolkit.errors import CannotStart
 from primus_lens_toolkit.rejections import Rejections
 from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
 from primus_lens_toolkit.web_settings import Address, WebSettings
 
-FLAG = "--web.listen-address"
 SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end
 BACKLOG = 128  # connections that the kernel holds until they are accepted
 LOOK_SECONDS = 1.0  # between looks at slow clients and at the configuration
@@ -33,7 +33,7 @@ Tls = Callable[[], ssl.SSLContext | None]
 log = logging.getLogger(__name__)
 
 
-class CannotListen(Exception):
+class CannotListen(CannotStart):
     """The address or the web configuration is no good; the text says why and what to do."""
 
 
@@ -139,14 +139,16 @@ async def listen(
     settings: WebSettings,
     rejections: Rejections,
     tls: Tls | None = None,
+    flag: str = "--web.listen-address",
 ) -> Server:
-    """Bind and start serving. Raises CannotListen.
+    """Bind and start serving. Raises CannotListen, which names the flag of the address.
 
-    `tls` is asked at each connection, for a daemon whose certificate is no file; without it,
-    TLS is as the web configuration says.
+    `tls` is asked at each connection, for a port that the web configuration is not for; without
+    it, TLS is as the web configuration says.
     """
+    path = settings.web_config_file if tls is None else None
     try:
-        web_config = WebConfigFile(settings.web_config_file, rejections.reloads)
+        web_config = WebConfigFile(path, rejections.reloads)
     except BadWebConfig as error:
         raise CannotListen(f"--web.config.file {error}") from error
     guard(application, web_config, rejections)
@@ -156,7 +158,7 @@ async def listen(
         listeners = await _bind(where)
     except OSError as error:
         await runner.cleanup()
-        raise CannotListen(f"{FLAG} {where}: {_reason(error)}") from error
+        raise CannotListen(f"{flag} {where}: {_reason(error)}") from error
     tls = tls or (lambda: web_config.current.tls)
     server = Server(runner, listeners, web_config, settings, rejections, tls)
     for bound in server.addresses:

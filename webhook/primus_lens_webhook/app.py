@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import logging
 
@@ -13,7 +12,6 @@ from aiohttp import web
 from primus_lens_hook import __version__
 from primus_lens_toolkit import listen
 from primus_lens_toolkit.kubernetes_api import Api
-from primus_lens_toolkit.web_settings import Address
 
 from primus_lens_webhook.ca.files import CertificateFiles
 from primus_lens_webhook.ca.manager import CertificateManager
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Answer until SIGTERM or SIGINT. Raises CannotListen and NotConfigured."""
+    """Answer until SIGTERM or SIGINT. Raises CannotStart."""
     telemetry = Telemetry()
     async with contextlib.AsyncExitStack() as stack:
         certificates = _certificates(settings, stack)
@@ -38,7 +36,9 @@ async def serve(settings: Settings) -> None:
         stop = listen.stop_signal()
         is_open = asyncio.Event()
         public = metrics_app(telemetry, lambda: is_open.is_set() and certificates.ready)
-        await _listen(stack, public, settings.web_listen_address, settings, telemetry)
+        where = settings.web_listen_address
+        server = await listen.listen(public, where, settings, telemetry.rejections)
+        stack.push_async_callback(server.cleanup)
         app = admission_app(settings, telemetry, settings.webhook_max_body_bytes)
         opening = asyncio.create_task(_open(stack, app, settings, telemetry, certificates, is_open))
         stack.push_async_callback(_ended, opening)
@@ -73,27 +73,18 @@ async def _open(
     """Listen to API servers as soon as there is a certificate: never without TLS."""
     while certificates.tls is None:  # noqa: ASYNC110 - a thread may be making it
         await asyncio.sleep(FIRST_LOOK_SECONDS)
-    # The web configuration is that of the other port: API servers bring no passwords.
-    plain = dataclasses.replace(settings, web_config_file=None)
+    # Without the web configuration, whose passwords API servers do not bring.
     where = settings.webhook_listen_address
-    try:
-        await _listen(stack, app, where, plain, telemetry, lambda: certificates.tls)
-    except listen.CannotListen as error:
-        text = str(error).replace(listen.FLAG, "--webhook.listen-address")
-        raise listen.CannotListen(text) from error
-    is_open.set()
-
-
-async def _listen(
-    stack: contextlib.AsyncExitStack,
-    app: web.Application,
-    where: Address,
-    settings: Settings,
-    telemetry: Telemetry,
-    tls: listen.Tls | None = None,
-) -> None:
-    server = await listen.listen(app, where, settings, telemetry.rejections, tls)
+    server = await listen.listen(
+        app,
+        where,
+        settings,
+        telemetry.rejections,
+        lambda: certificates.tls,
+        "--webhook.listen-address",
+    )
     stack.push_async_callback(server.cleanup)
+    is_open.set()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

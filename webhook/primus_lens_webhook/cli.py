@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Sequence
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit import flags, listen, logs
-from primus_lens_toolkit.kubernetes_api import NotConfigured
+from primus_lens_toolkit import daemon, flags
 
 from primus_lens_webhook.app import serve
 from primus_lens_webhook.options import ENV_PREFIX
@@ -30,14 +26,7 @@ with one that cert-manager or you have made:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until stopped. Returns the exit status; argparse exits with 2 on a bad flag."""
+    """Run until stopped; see `daemon.run`."""
     parser = flags.Parser("primus-lens webhook", DESCRIPTION, EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
-    settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
-    logs.configure(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(serve(settings))
-    except (listen.CannotListen, NotConfigured) as error:
-        print(f"primus-lens webhook: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return daemon.run(serve, Settings, ENV_PREFIX, parser, arguments)

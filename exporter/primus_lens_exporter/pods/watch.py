@@ -15,7 +15,8 @@ import time
 from collections.abc import Collection
 from typing import NamedTuple
 
-from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
+from primus_lens_toolkit.kubernetes_api import Api
+from primus_lens_toolkit.warn_once import WarnOnce
 
 from primus_lens_exporter.pods import telemetry as results
 from primus_lens_exporter.pods import wire
@@ -79,7 +80,7 @@ class PodWatch:
         self._page_pods = PAGE_PODS
         self._failures = 0
         self._failed_at = 0.0
-        self._told = ""
+        self._warn = WarnOnce(log)
 
     def start(self) -> None:
         """Begin; returns at once, whether or not the API is there."""
@@ -164,7 +165,7 @@ class PodWatch:
         if trouble.result == results.GARBLED:  # it may have been too long
             self._page_pods = max(1, self._page_pods // 2)
         if trouble.result == results.UNAUTHORIZED:
-            self._reload()
+            self._api.reload()
         return self._pause(trouble)
 
     def _pause(self, trouble: Trouble) -> float:
@@ -175,21 +176,11 @@ class PodWatch:
         wished = min(trouble.retry_after, LONGEST_RETRY_AFTER)
         return max(wished, min(doubled, self._pace.longest) * jitter)
 
-    def _reload(self) -> None:
-        try:
-            self._api.reload()
-        except NotConfigured as error:  # its files are just being replaced, or will be
-            log.warning("cannot read the credentials for Kubernetes", extra={"error": str(error)})
-
     def _tell(self, trouble: Trouble) -> None:
-        """Say what is wrong once, not at each try."""
-        if self._told != trouble.result:
-            self._told = trouble.result
-            said = {"result": trouble.result, "detail": trouble.detail}
-            advice = ADVICE.get(trouble.result, "trying again; what is known stays")
-            log.warning("trouble with the Kubernetes API", extra={**said, "advice": advice})
+        advice = ADVICE.get(trouble.result, "trying again; what is known stays")
+        said = {"result": trouble.result, "detail": trouble.detail, "advice": advice}
+        self._warn(trouble.result, "trouble with the Kubernetes API", **said)
 
     def _fine(self) -> None:
-        if self._told:
-            self._told = ""
+        if self._warn.over():
             log.info("the Kubernetes API answers again")

@@ -19,6 +19,8 @@ import stat
 import time
 from collections.abc import Callable
 
+from primus_lens_toolkit.errors import CannotStart
+
 SYS_OPENAT2 = 437  # the same on every architecture but alpha
 # linux/openat2.h
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 1, 2, 4, 8
@@ -36,7 +38,7 @@ class HardLink(OSError):
     """The file has other names, which may lie anywhere."""
 
 
-class NoOpenat2(Exception):
+class NoOpenat2(CannotStart):
     """This kernel cannot resolve names safely; the text says what to do."""
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from primus_lens_toolkit.warn_once import WarnOnce
+
 from primus_lens_exporter.pods.pod import Pod
 from primus_lens_exporter.reading.allowance import Allowance
 from primus_lens_exporter.reading.consumer import Labels
@@ -60,7 +62,7 @@ class Tenant:
         self._settings = settings
         self._telemetry = telemetry
         self._pods = pods
-        self._warned: set[str] = set()
+        self._warn_once = WarnOnce(log)
 
     @property
     def pod(self) -> Pod | None:
@@ -160,11 +162,7 @@ class Tenant:
         self._warn("cannot read", reason, path=path, error=error)
 
     def _warn(self, message: str, reason: str, **details: str | None) -> None:
-        """Once for each reason: a tenant must not be able to fill the log."""
-        if reason in self._warned:
-            return
-        self._warned.add(reason)
-        log.warning(message, extra={"reason": reason, **dict(self.who), **details})
+        self._warn_once(reason, message, reason=reason, **dict(self.who), **details)
 
 
 class Tenants:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from primus_lens_toolkit.warn_once import WarnOnce
+
 from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
 from primus_lens_exporter.reading.decode import Record
 from primus_lens_exporter.remote_write import protocol
@@ -70,7 +72,8 @@ class Outbox(Consumer):
         self._failing = False
         self._closed = False
         self._waiting_since: float | None = None
-        self._warned: set[str] = set()
+        self._warn = WarnOnce(log)
+        self._warn_disk = WarnOnce(log)
         self._enough = asyncio.Event()
         self._filled = asyncio.Event()
         self._disk = ThreadPoolExecutor(1, "spool")
@@ -178,7 +181,7 @@ class Outbox(Consumer):
             self._note(error)
         else:
             self._failing = False
-            self._warned.discard("disk")
+            self._warn_disk.over()
             self._filled.set()
 
     async def _send(self) -> None:
@@ -226,13 +229,7 @@ class Outbox(Consumer):
 
     def _note(self, error: sqlite3.Error) -> None:
         self._telemetry.spool_errors.inc()
-        self._warn("disk", "spool cannot be used, trying again", error=str(error))
-
-    def _warn(self, kind: str, message: str, **details: str) -> None:
-        """Once for each kind: a pod must not be able to fill the log."""
-        if kind not in self._warned:
-            self._warned.add(kind)
-            log.warning(message, extra=details)
+        self._warn_disk("disk", "spool cannot be used, trying again", error=str(error))
 
     def _report(self) -> None:
         telemetry, now = self._telemetry, time.monotonic()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from primus_lens_toolkit.errors import CannotStart
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
@@ -18,7 +19,7 @@ from primus_lens_exporter.remote_write.spool import Spool
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 
 
-class CannotSend(Exception):
+class CannotSend(CannotStart):
     """Remote write cannot start; the text says why and what to do."""
 
 

@@ -23,10 +23,6 @@ NAME = "primus-lens-webhook"
 Certificate = x509.Certificate
 
 
-class BadCertificate(Exception):
-    """No PEM of a certificate and the key that belongs to it; the text says which."""
-
-
 class Identity(NamedTuple):
     """A certificate and its key: of an authority or of a replica."""
 
@@ -84,16 +80,13 @@ def sign(signer: Identity, names: Sequence[str], lifetime: float, now: dt.dateti
 
 
 def load(certificate: bytes, key: bytes) -> Identity:
-    """Read PEM. Raises BadCertificate."""
-    try:
-        loaded = x509.load_pem_x509_certificate(certificate)
-        private = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError) as error:
-        raise BadCertificate(f"no PEM certificate and unencrypted key: {error}") from error
+    """Read PEM. Raises ValueError or TypeError."""
+    loaded = x509.load_pem_x509_certificate(certificate)
+    private = serialization.load_pem_private_key(key, None)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise BadCertificate("the key is of another kind than ours")
+        raise TypeError("the key is of another kind than ours")
     if private.public_key() != loaded.public_key():
-        raise BadCertificate("the key belongs to another certificate")
+        raise ValueError("the key belongs to another certificate")
     return Identity(loaded, private)
 
 

@@ -10,6 +10,8 @@ import ssl
 import time
 from pathlib import Path
 
+from primus_lens_toolkit.warn_once import WarnOnce
+
 from primus_lens_webhook.ca.authority import load_bundle
 from primus_lens_webhook.ca.tls import context
 
@@ -32,7 +34,7 @@ class CertificateFiles:
         self.expiry = math.nan
         self._directory = directory
         self._read: tuple[bytes, bytes] | None = None
-        self._told = ""
+        self._warn = WarnOnce(log)
 
     @property
     def ready(self) -> bool:
@@ -55,8 +57,6 @@ class CertificateFiles:
                 self.expiry = load_bundle(certificate)[0].not_valid_after_utc.timestamp()
                 self._read = (certificate, key)
                 log.info("certificate read", extra={"directory": str(self._directory)})
-            self._told = ""
+            self._warn.over()
         except (OSError, ValueError) as error:  # also a certificate beside the old key
-            if str(error) != self._told:
-                self._told = str(error)
-                log.warning("cannot read the certificate", extra={"error": self._told})
+            self._warn(str(error), "cannot read the certificate", error=str(error))

@@ -15,7 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
+from primus_lens_toolkit.kubernetes_api import Api
+from primus_lens_toolkit.warn_once import WarnOnce
 
 from primus_lens_webhook.ca.api import ApiError
 from primus_lens_webhook.ca.authority import (
@@ -81,7 +82,7 @@ class CertificateManager:
         self._bundle = Bundle(api, settings.certificate_webhook_configuration)
         self._authorities: Authorities | None = None
         self._leaf: Identity | None = None
-        self._told = ""
+        self._warn = WarnOnce(log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="certificates", daemon=True)
 
@@ -109,20 +110,28 @@ class CertificateManager:
 
     def look(self) -> bool:
         """Do what is due once; returns whether all is as it should be. Never raises."""
-        trouble = ""
+        agreed = self._agree()
+        self._renew()
+        return agreed and self.in_sync
+
+    def _agree(self) -> bool:
+        """With the other replicas and the API servers; returns whether that was possible."""
         try:
             self._authorities = self._secret.agree(self._authorities, self._now())
             self._bundle.publish(self._authorities.trusted(self._now()))
         except ApiError as error:
-            trouble = str(error)
+            self._warn(
+                str(error.status), "cannot share certificates; trying again", error=str(error)
+            )
             if error.status == UNAUTHORIZED:
-                self._reload()
-        except Exception as error:  # a fault of ours must not end the thread
+                self._api.reload()
+            return False
+        except Exception:  # a fault of ours must not end the thread
             log.exception("fault while keeping certificates")
-            trouble = str(error)
-        self._renew()
-        self._tell(trouble)
-        return not trouble and self.in_sync
+            return False
+        if self._warn.over():
+            log.info("certificates are shared again")
+        return True
 
     def _run(self) -> None:
         while True:
@@ -157,17 +166,3 @@ class CertificateManager:
         announced = self._bundle.trusts(newest.certificate, now)
         spread = dt.timedelta(seconds=self._pace.spread)
         return newest if announced and now - since >= SKEW + spread else previous
-
-    def _reload(self) -> None:
-        try:
-            self._api.reload()
-        except NotConfigured as error:  # its files are just being replaced, or will be
-            log.warning("cannot read the credentials for Kubernetes", extra={"error": str(error)})
-
-    def _tell(self, trouble: str) -> None:
-        """Say what is wrong once, not at each look."""
-        if trouble and trouble != self._told:
-            log.warning("cannot keep the certificates; trying again", extra={"error": trouble})
-        elif self._told and not trouble:
-            log.info("the certificates are kept again")
-        self._told = trouble

@@ -10,7 +10,6 @@ known to every API server.
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 from typing import Any, NamedTuple
 
@@ -18,7 +17,6 @@ from primus_lens_toolkit.kubernetes_api import Api
 
 from primus_lens_webhook.ca.api import ApiError, call
 from primus_lens_webhook.ca.authority import (
-    BadCertificate,
     Identity,
     authority,
     load,
@@ -120,5 +118,5 @@ def _identity(secret: dict[str, Any], name: str) -> Identity | None:
     data = secret.get("data") or {}
     try:
         return load(*(base64.b64decode(data[f"{name}.{suffix}"]) for suffix in ("crt", "key")))
-    except (KeyError, TypeError, binascii.Error, BadCertificate):
+    except (KeyError, TypeError, ValueError):
         return None
