@@ -16,46 +16,46 @@ ARG PYTHON_3_12_IMAGE=${PYTHON_IMAGE:-python:3.12-slim-bookworm}
 ARG PYTHON_3_13_IMAGE=${PYTHON_IMAGE:-python:3.13-slim-bookworm}
 ARG PYTHON_3_14_IMAGE=${PYTHON_IMAGE:-python:3.14-slim-bookworm}
 
-FROM ${BASE_IMAGE} AS shim
+FROM ${BASE_IMAGE} AS exec-wrapper
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends musl-tools
-COPY shim /src
+COPY packaging/exec_wrapper /src
 RUN mkdir /bin-of-pods && /src/build.sh /bin-of-pods/exec
 
 FROM ${BASE_IMAGE} AS tree
 COPY hook /src/hook
 COPY cli /src/cli
-COPY payload /src/payload
-RUN python /src/payload/build.py tree /payload && python /src/payload/build.py compile /payload
+COPY packaging/payload /src/packaging/payload
+RUN python /src/packaging/payload/build.py tree /payload && python /src/packaging/payload/build.py compile /payload
 
 # Each starts from the same sources and adds its own files to __pycache__.
 FROM ${PYTHON_3_7_IMAGE} AS python-3.7
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 FROM ${PYTHON_3_8_IMAGE} AS python-3.8
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 FROM ${PYTHON_3_9_IMAGE} AS python-3.9
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 FROM ${PYTHON_3_10_IMAGE} AS python-3.10
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 FROM ${PYTHON_3_12_IMAGE} AS python-3.12
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 FROM ${PYTHON_3_13_IMAGE} AS python-3.13
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 FROM ${PYTHON_3_14_IMAGE} AS python-3.14
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
-RUN python /src/payload/build.py compile /payload
+RUN python /src/packaging/payload/build.py compile /payload
 
 FROM ${BASE_IMAGE} AS payload
 COPY --from=tree /payload /payload
@@ -66,7 +66,7 @@ COPY --from=python-3.10 /payload /payload
 COPY --from=python-3.12 /payload /payload
 COPY --from=python-3.13 /payload /payload
 COPY --from=python-3.14 /payload /payload
-COPY --from=shim /bin-of-pods /payload/bin
+COPY --from=exec-wrapper /bin-of-pods /payload/bin
 RUN chmod -R a=rX /payload
 
 FROM ${BASE_IMAGE} AS package

@@ -22,7 +22,7 @@ from typing import Iterator
 
 import primus_lens_hook
 
-# Where the image has it, for all interpreters and with the shim.
+# Where the image has it, for all interpreters and with the exec wrapper.
 PREBUILT = "/usr/share/primus-lens/payload"
 CURRENT = "current"
 PREFIX = ".tree-"
@@ -56,13 +56,13 @@ def install(source: str, to: str) -> None:
 
 
 def prepare(tree: str, at: str) -> None:
-    """Make the tree that the installed package can make: without the shim, for this Python."""
+    """Make the tree that the installed package can make: for this Python, no exec wrapper."""
     assemble(tree, at)
     precompile(tree, at)
 
 
 def assemble(tree: str, at: str) -> None:
-    """Make the tree of the installed package, as it will lie in `at`; without shim and extras."""
+    """Make the tree of the installed package, as it will lie in `at`; no exec wrapper or extras."""
     package = os.path.dirname(os.path.abspath(primus_lens_hook.__file__))
     target = os.path.join(tree, "primus_lens_hook")
     shutil.copytree(package, target, ignore=shutil.ignore_patterns("__pycache__"))

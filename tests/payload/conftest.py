@@ -8,16 +8,16 @@ import matrix
 import pytest
 
 VERSIONS = sorted({cell.python for cell in matrix.MATRIX}, key=lambda v: int(v.split(".")[1]))
-BUILD = matrix.ROOT / "payload" / "build.py"
+BUILD = matrix.ROOT / "packaging" / "payload" / "build.py"
 
 
 @pytest.fixture(scope="session")
-def shim(tmp_path_factory):
-    """The shim, built as the image builds it."""
+def wrapper(tmp_path_factory):
+    """The exec wrapper, built as the image builds it."""
     if shutil.which("musl-gcc") is None:
         pytest.skip("musl-gcc is not installed")
-    path = tmp_path_factory.mktemp("shim") / "exec"
-    subprocess.run([matrix.ROOT / "shim" / "build.sh", path], check=True)
+    path = tmp_path_factory.mktemp("exec_wrapper") / "exec"
+    subprocess.run([matrix.ROOT / "packaging" / "exec_wrapper" / "build.sh", path], check=True)
     return path
 
 

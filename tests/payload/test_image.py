@@ -23,9 +23,10 @@ def test_whatever_is_packaged_reaches_the_build():
     )
     packages = re.search(r"^packages = \[(.*?)\]", (matrix.ROOT / "pyproject.toml").read_text(),
                          re.MULTILINE | re.DOTALL)[1]  # fmt: skip
-    directories = {path.partition("/")[0] for path in re.findall(r'"([^"]+)"', packages)}
-    assert directories
-    assert directories <= allowed
+    copied = re.findall(r"^COPY (?!--from)([^.]\S*)", DOCKERFILE, re.MULTILINE)
+    needed = [*re.findall(r'"([^"]+)"', packages), *copied, "requirements"]
+    assert len(copied) >= 4
+    assert {path.partition("/")[0] for path in needed} <= allowed
 
 
 def test_the_user_is_a_number_that_is_not_root():

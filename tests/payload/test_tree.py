@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tree as pods have it: read-only, for every Python, by PYTHONPATH, by shim and by `.pth`."""
+"""The tree as pods have it: read-only, for every Python, by PYTHONPATH, exec wrapper and `.pth`."""
 
 import os
 import re

@@ -3,7 +3,7 @@
 
 A PYTHONPATH in the pod hides that of the image, which nobody here can see. So it is set only
 where the pod sets it already, or where there is no other way; a container whose command is
-known starts through a shim that prepends in the process itself.
+known starts through an exec wrapper that prepends in the process itself.
 """
 
 from __future__ import annotations

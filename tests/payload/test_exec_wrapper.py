@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The static shim, alone: what the command sees must be what it would have seen without it."""
+"""The static exec wrapper, alone: the command must see what it would have seen without it."""
 
 import json
 import os
@@ -33,10 +33,10 @@ def seen(command, environ, **options):
     return json.loads(done.stdout)
 
 
-def python_path(shim, before):
-    """PYTHONPATH behind the shim; None: there is none."""
+def python_path(wrapper, before):
+    """PYTHONPATH behind the exec wrapper; None: there is none."""
     with_ours = subprocess.run(
-        [shim, "--", "/usr/bin/env", "-0"], capture_output=True, check=True, text=True,
+        [wrapper, "--", "/usr/bin/env", "-0"], capture_output=True, check=True, text=True,
         env={"A": "1"} if before is None else {"A": "1", "PYTHONPATH": before},
     )  # fmt: skip
     (ours,) = re.findall(r"(?:^|\0)PYTHONPATH=([^\0]*)", with_ours.stdout)
@@ -44,7 +44,7 @@ def python_path(shim, before):
 
 
 def test_the_path_is_the_one_of_the_contract():
-    source = (matrix.ROOT / "shim" / "exec.c").read_text()
+    source = (matrix.ROOT / "packaging" / "exec_wrapper" / "exec.c").read_text()
     assert f'#define BOOTSTRAP "{contract.BOOTSTRAP}"' in source
 
 
@@ -62,46 +62,48 @@ def test_the_path_is_the_one_of_the_contract():
         ("x" * 100_000, f"{OURS}:{'x' * 100_000}"),
     ],
 )
-def test_python_path(shim, before, after):
-    assert python_path(shim, before) == after
+def test_python_path(wrapper, before, after):
+    assert python_path(wrapper, before) == after
 
 
 @pytest.mark.parametrize("extra", [{}, {"PYTHONPATHX": "1", "XPYTHONPATH": "2"}, {"A": "é\n=\x7f"}])
-def test_nothing_else_changes(shim, extra):
+def test_nothing_else_changes(wrapper, extra):
     environ = {"PATH": os.environ["PATH"], **extra}
-    argv, bare = [shim, "--"], seen([], environ, cwd="/proc")
+    argv, bare = [wrapper, "--"], seen([], environ, cwd="/proc")
     there, arguments, variables, *rest = seen(argv, environ, cwd="/proc")
     assert variables.pop("PYTHONPATH") == OURS
     assert [there, arguments, variables, *rest] == bare
 
 
-def test_ignored_signals_and_descriptors_are_inherited(shim):
+def test_ignored_signals_and_descriptors_are_inherited(wrapper):
     environ = {"PATH": os.environ["PATH"]}
     with open("/dev/null") as extra:
         kept = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
                 "pass_fds": [extra.fileno()]}  # fmt: skip
-        assert seen([shim, "--"], environ, **kept)[3:] == seen([], environ, **kept)[3:]
+        assert seen([wrapper, "--"], environ, **kept)[3:] == seen([], environ, **kept)[3:]
 
 
-def test_no_environment_at_all(shim):
-    done = subprocess.run([shim, "--", "/usr/bin/env"], env={}, capture_output=True, text=True)
+def test_no_environment_at_all(wrapper):
+    done = subprocess.run([wrapper, "--", "/usr/bin/env"], env={}, capture_output=True, text=True)
     assert done.stdout == f"PYTHONPATH={OURS}\n"
 
 
-def test_a_huge_environment(shim):
+def test_a_huge_environment(wrapper):
     environ = {f"V{i}": "x" * 1000 for i in range(1500)}
-    done = subprocess.run([shim, "--", "/usr/bin/env"], env=environ, capture_output=True, text=True)
+    done = subprocess.run(
+        [wrapper, "--", "/usr/bin/env"], env=environ, capture_output=True, text=True
+    )
     assert len(done.stdout.splitlines()) == 1501
     assert f"PYTHONPATH={OURS}" in done.stdout.splitlines()
 
 
-def test_what_leaves_no_room_for_us_is_left_alone(shim):
+def test_what_leaves_no_room_for_us_is_left_alone(wrapper):
     """One variable may have 128 KiB: with us first it would be too long to start anything."""
     full = "x" * (131072 - len("PYTHONPATH=") - 1)
-    assert python_path(shim, full) == full
+    assert python_path(wrapper, full) == full
 
 
-def test_no_memory_means_without_the_hook(shim, tmp_path):
+def test_no_memory_means_without_the_hook(wrapper, tmp_path):
     """What prints it is static too: a dynamic loader would lack the memory as well."""
     program, source = tmp_path / "show", tmp_path / "show.c"
     source.write_text(
@@ -109,7 +111,7 @@ def test_no_memory_means_without_the_hook(shim, tmp_path):
     )
     subprocess.run(["musl-gcc", "-static", "-o", program, source], check=True)
     done = subprocess.run(
-        [shim, "--", program], env={"PYTHONPATH": "/a" * 25_000}, capture_output=True, text=True,
+        [wrapper, "--", program], env={"PYTHONPATH": "/a" * 25_000}, capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (20_000, 20_000)),
     )  # fmt: skip
     assert done.stdout == "/a" * 25_000 + "\n"
@@ -141,8 +143,10 @@ def programs(tmp_path):
         ("x" * 300, 126, "Filename too long"),
     ],
 )
-def test_what_cannot_run_ends_as_with_a_container_runtime(shim, programs, command, status, words):
-    done = subprocess.run([shim, "--", command], cwd=programs, capture_output=True, text=True)
+def test_what_cannot_run_ends_as_with_a_container_runtime(
+    wrapper, programs, command, status, words
+):
+    done = subprocess.run([wrapper, "--", command], cwd=programs, capture_output=True, text=True)
     assert done.returncode == status
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -151,53 +155,53 @@ def test_what_cannot_run_ends_as_with_a_container_runtime(shim, programs, comman
 @pytest.mark.parametrize(
     "path", ["/nowhere:{here}", "{here}/plain:{here}", ":/nowhere", f"{'/long' * 2000}:{{here}}"]
 )
-def test_the_command_is_looked_up_in_path(shim, programs, path):
+def test_the_command_is_looked_up_in_path(wrapper, programs, path):
     environ = {"PATH": path.format(here=programs)}
-    done = subprocess.run([shim, "--", "good"], cwd=programs, env=environ, capture_output=True)
+    done = subprocess.run([wrapper, "--", "good"], cwd=programs, env=environ, capture_output=True)
     assert (done.returncode, done.stdout) == (7, b"good\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--"], ["env"], ["-x", "env"]])
-def test_bad_usage(shim, arguments):
-    done = subprocess.run([shim, *arguments], capture_output=True, text=True)
+def test_bad_usage(wrapper, arguments):
+    done = subprocess.run([wrapper, *arguments], capture_output=True, text=True)
     assert done.returncode == 125
     assert "usage: exec -- COMMAND" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_signals_reach_the_command(shim, number):
-    process = subprocess.Popen([shim, "--", "sleep", "60"])
+def test_signals_reach_the_command(wrapper, number):
+    process = subprocess.Popen([wrapper, "--", "sleep", "60"])
     process.send_signal(number)
     assert process.wait(10) == -number
 
 
-def test_the_first_process_of_a_container_stays_it(shim):
+def test_the_first_process_of_a_container_stays_it(wrapper):
     unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("no new PID namespace here")
     done = subprocess.run(
-        [*unshare, shim, "--", "sh", "-c", "echo $$ $PYTHONPATH"], capture_output=True, text=True,
-        env={"PATH": os.environ["PATH"]},
+        [*unshare, wrapper, "--", "sh", "-c", "echo $$ $PYTHONPATH"],
+        capture_output=True, text=True, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     assert done.stdout == f"1 {OURS}\n"
 
 
-def test_valgrind_finds_nothing(shim):
+def test_valgrind_finds_nothing(wrapper):
     if shutil.which("valgrind") is None:
         pytest.skip("valgrind is not installed")
     done = subprocess.run(
-        ["valgrind", "--error-exitcode=99", shim, "--", "nosuch"], capture_output=True, text=True,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": "/a:/b"},
+        ["valgrind", "--error-exitcode=99", wrapper, "--", "nosuch"],
+        capture_output=True, text=True, env={"PATH": os.environ["PATH"], "PYTHONPATH": "/a:/b"},
     )  # fmt: skip
     assert done.returncode == 127
     assert re.search("ERROR SUMMARY: 0 errors", done.stderr), done.stderr
 
 
-def test_it_is_static_small_and_the_same_each_time(shim, tmp_path):
+def test_it_is_static_small_and_the_same_each_time(wrapper, tmp_path):
     again = tmp_path / "again"
-    subprocess.run([matrix.ROOT / "shim" / "build.sh", again], check=True)
-    assert again.read_bytes() == shim.read_bytes()
-    assert len(shim.read_bytes()) < 80_000
-    headers = subprocess.run(["readelf", "-l", shim], capture_output=True, text=True).stdout
+    subprocess.run([matrix.ROOT / "packaging" / "exec_wrapper" / "build.sh", again], check=True)
+    assert again.read_bytes() == wrapper.read_bytes()
+    assert len(wrapper.read_bytes()) < 80_000
+    headers = subprocess.run(["readelf", "-l", wrapper], capture_output=True, text=True).stdout
     assert "LOAD" in headers
     assert "INTERP" not in headers

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / part) for part in ("hook", "cli")]
+sys.path[:0] = [str(HERE.parents[1] / part) for part in ("hook", "cli")]
 
 from primus_lens_cli import payload  # noqa: E402  # found by the line above
 from primus_lens_hook import contract  # noqa: E402
@@ -25,7 +25,7 @@ WHEELS = ["--no-cache-dir", "--no-compile", "--no-deps", "--only-binary=:all:"]
 
 
 def tree(directory: Path) -> None:
-    """Make the tree, without byte code and shim."""
+    """Make the tree, without byte code and exec wrapper."""
     directory.mkdir(parents=True, exist_ok=True)
     payload.assemble(str(directory), contract.HOOK_MOUNT)
     private = directory / "private"
