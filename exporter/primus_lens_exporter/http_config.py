@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
+from primus_lens_toolkit import yaml_text
 from yarl import URL
 
 # Keys of Prometheus' that somebody may bring along.
@@ -89,19 +89,16 @@ def load(path: Path, kind: type[Config], unsupported: Mapping[str, str] = UNSUPP
         return config
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except yaml.MarkedYAMLError as error:  # its text quotes the line, password and all
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigError(f"{path}: not YAML: {error.problem} in line {line}") from None
-    except (yaml.YAMLError, RecursionError):
+    except RecursionError:  # an alias of what it is in
         raise ConfigError(f"{path}: not YAML") from None
-    except ValueError as error:  # UnicodeDecodeError and msgspec's are ValueErrors
+    except ValueError as error:  # msgspec's are ValueErrors
         raise ConfigError(f"{path}: {error}") from None
 
 
 def _decode(
     text: bytes, directory: Path, kind: type[Config], unsupported: Mapping[str, str]
 ) -> Config:
-    found = yaml.safe_load(text)
+    found = yaml_text.parse(text)
     if isinstance(found, dict):
         for key in unsupported.keys() & found.keys():
             raise ConfigError(f"{key} is not supported: {unsupported[key]}")

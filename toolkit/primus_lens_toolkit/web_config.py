@@ -20,6 +20,8 @@ from typing import NamedTuple
 import msgspec
 from prometheus_client import Counter
 
+from primus_lens_toolkit import yaml_text
+from primus_lens_toolkit.file_watch import FileWatch
 from primus_lens_toolkit.passwords import Passwords
 from primus_lens_toolkit.tls_config import TlsServerConfig, choose, context
 
@@ -33,7 +35,6 @@ HEADERS: dict[str, tuple[str, ...]] = {  # and their values, where not any will 
 # A cost above 16 would keep the one thread that checks busy for seconds.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
 
-Stamp = tuple[int, int] | None
 log = logging.getLogger(__name__)
 
 
@@ -73,24 +74,14 @@ class WebConfigFile:
         self.current = WebConfig()
         self._path = path
         self._failures = failures
-        self._files: list[Path] = []
-        self._stamps: list[Stamp] = []
-        self._settling: list[Stamp] = []
+        self._watch = FileWatch()
         if path is not None:
             self.current = self._read(path)
 
     def look(self) -> None:
-        """Read again what has changed. Call about once a second; never raises.
-
-        A change is read when it is as it was a call before, so that no half-written file
-        is read, nor a new certificate beside the old key.
-        """
-        if self._path is None:
-            return
-        stamps = [_stamp(path) for path in (self._path, *self._files)]
-        if stamps != self._stamps and stamps == self._settling:
+        """Read again what has changed. Call about once a second; never raises."""
+        if self._path is not None and self._watch.changed():
             self._reload(self._path)
-        self._settling = stamps
 
     def _reload(self, path: Path) -> None:
         try:
@@ -102,13 +93,11 @@ class WebConfigFile:
             log.info("web configuration read again", extra={"file": str(path)})
 
     def _read(self, path: Path) -> WebConfig:
-        """Each stamp is taken before its file is read, so that no change is missed."""
         try:
-            self._stamps = [_stamp(path), *map(_stamp, self._files)]
+            self._watch.restart(path)
             document = _decode(path.read_bytes())
-            tls = document.tls_server_config
-            self._files = tls.files(path.parent) if tls else []
-            self._stamps[1:] = map(_stamp, self._files)
+            if document.tls_server_config:
+                self._watch.add(*document.tls_server_config.files(path.parent))
             return _build(document, path.parent)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -117,15 +106,6 @@ class WebConfigFile:
             ) from error
         except ValueError as error:
             raise BadWebConfig(f"{path}: {error}") from error
-
-
-def _stamp(path: Path) -> Stamp:
-    """Links are followed, as Kubernetes swaps them; the change time tells of a chmod too."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_ctime_ns
 
 
 def _successor(path: Path, old: WebConfig, new: WebConfig) -> WebConfig:
@@ -139,10 +119,9 @@ def _successor(path: Path, old: WebConfig, new: WebConfig) -> WebConfig:
 
 def _decode(content: bytes) -> Document:
     try:
-        return msgspec.yaml.decode(content, type=Document | None) or Document()
-    except Exception as error:  # PyYAML's loaders let errors of every kind out
-        text = " ".join(str(error).split())
-        raise ValueError(f"{text}; docs/web-config.md lists the keys") from error
+        return msgspec.convert(yaml_text.parse(content), Document | None) or Document()
+    except ValueError as error:
+        raise ValueError(f"{error}; docs/web-config.md lists the keys") from error
 
 
 def _build(document: Document, directory: Path) -> WebConfig:

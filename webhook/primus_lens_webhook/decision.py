@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from primus_lens_hook import __version__
 
-INJECTED, SKIPPED = DECISIONS = ("injected", "skipped")
+INJECTED, SKIPPED = ("injected", "skipped")
 
 # Why: who asked, for those that were injected …
 POD_LABEL = "pod-label"

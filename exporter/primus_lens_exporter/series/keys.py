@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 import re2
+from primus_lens_toolkit import yaml_text
 
 QUIET = re2.Options()
 QUIET.log_errors = False  # it would write to stderr by itself
@@ -89,10 +90,10 @@ class Pattern:
 def mapping(text: str) -> Named:
     """Read a mapping file. Raises ValueError with what is wrong in it, and where."""
     try:
-        file = msgspec.yaml.decode(Path(text).read_bytes(), type=MappingFile)
+        file = msgspec.convert(yaml_text.parse(Path(text).read_bytes()), MappingFile)
     except OSError as error:
         raise ValueError(f"cannot read {text}: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{text}: {error}") from None
     named: dict[str, NamedKey] = {}
     for entry in file.metrics:

@@ -10,12 +10,13 @@ import ssl
 import time
 from pathlib import Path
 
+from primus_lens_toolkit.file_watch import FileWatch
 from primus_lens_toolkit.warn_once import WarnOnce
 
 from primus_lens_webhook.ca.authority import load_bundle
 from primus_lens_webhook.ca.tls import context
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ class CertificateFiles:
         self.tls: ssl.SSLContext | None = None
         self.expiry = math.nan
         self._directory = directory
-        self._read: tuple[bytes, bytes] | None = None
+        self._watch = FileWatch()
+        self._is_good = False
         self._warn = WarnOnce(log)
 
     @property
@@ -48,15 +50,18 @@ class CertificateFiles:
             await asyncio.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
-        """Read again what has changed. Never raises."""
+        """Read again what has changed, or could not be read. Never raises."""
+        if self._is_good and not self._watch.changed():
+            return
+        paths = [self._directory / name for name in ("tls.crt", "tls.key")]
+        self._watch.restart(*paths)
+        self._is_good = False
         try:
-            there = tuple((self._directory / f"tls.{kind}").read_bytes() for kind in ("crt", "key"))
-            certificate, key = there
-            if (certificate, key) != self._read:
-                self.tls = context(certificate, key)
-                self.expiry = load_bundle(certificate)[0].not_valid_after_utc.timestamp()
-                self._read = (certificate, key)
-                log.info("certificate read", extra={"directory": str(self._directory)})
+            certificate, key = (path.read_bytes() for path in paths)
+            self.tls = context(certificate, key)
+            self.expiry = load_bundle(certificate)[0].not_valid_after_utc.timestamp()
+            self._is_good = True
             self._warn.over()
+            log.info("certificate read", extra={"directory": str(self._directory)})
         except (OSError, ValueError) as error:  # also a certificate beside the old key
             self._warn(str(error), "cannot read the certificate", error=str(error))

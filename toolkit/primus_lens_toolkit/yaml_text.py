@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""YAML of configuration files. No error may show a value from them: it may be a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def parse(content: bytes) -> Any:
+    """The document, None if it is empty. Raises ValueError."""
+    # Only here, since few daemons have such a file.
+    import yaml  # noqa: PLC0415
+
+    try:
+        return yaml.safe_load(content)
+    except yaml.MarkedYAMLError as error:  # its own text quotes the line, password and all
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ValueError(f"not YAML: {error.problem} in line {line}") from None
+    except Exception:  # noqa: BLE001 - PyYAML's loaders let errors of every kind out
+        raise ValueError("not YAML") from None
