@@ -22,7 +22,7 @@ import urllib.request
 from pathlib import Path
 
 from primus_lens_exporter.app import keep_freed_memory
-from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading.decode import decode
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
@@ -42,7 +42,7 @@ def identity(rank):
 
 
 class Holder:
-    allowance = trails = Allowance(10**9, "none")
+    quota = trails = Quota(10**9, "none")
 
     def dropped(self, reason, _):
         raise AssertionError(reason)

@@ -17,7 +17,7 @@ except ImportError:
 
 with atheris.instrument_imports(include=["primus_lens_exporter"]):
     from primus_lens_exporter.pods.cache import PodCache
-    from primus_lens_exporter.reading import decode, runinfo
+    from primus_lens_exporter.reading import decode, runs_file
     from primus_lens_exporter.reading.beneath import Beneath
     from primus_lens_exporter.reading.tail import Tail
     from primus_lens_exporter.reading.tenant import Tenants
@@ -36,12 +36,12 @@ SEEDS = (
 
 
 class Holder:
-    """A pod's rank, with its allowance."""
+    """A pod's rank, with its quota."""
 
     def __init__(self):
         settings = Settings(records_path=("/",))
         tenant = Tenants(settings, Telemetry(), PodCache()).directory("x")
-        self.allowance, self.trails = tenant.allowance, tenant.trails
+        self.quota, self.trails = tenant.quota, tenant.trails
 
     def dropped(self, _, values):
         assert values > 0
@@ -91,7 +91,7 @@ def check(root, store, data):
             store.take((("rank", "0"),), batch.records, "file", 1, holder)
     with open(os.path.join(root.path, "runs"), "wb") as file:
         file.write(data)
-    for run_id, info in runinfo.read(root, ["runs"]).items():
+    for run_id, info in runs_file.read(root, ["runs"]).items():
         store.describe((("rank", "0"),), run_id, info, holder)
     b"".join(store.parts()).decode()
     store.release(holder)

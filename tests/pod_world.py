@@ -5,7 +5,7 @@ import json
 
 from api_server import pod
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.pod import decode
+from primus_lens_exporter.pods.document import decode
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import Pace, PodWatch
 from primus_lens_toolkit.kubernetes_api import Api

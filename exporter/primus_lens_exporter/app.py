@@ -18,6 +18,7 @@ from yarl import URL
 
 from primus_lens_exporter.live.health import Health
 from primus_lens_exporter.live.overview import Overview
+from primus_lens_exporter.model.key_rules import KeyRules
 from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
@@ -35,7 +36,6 @@ from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup
 from primus_lens_exporter.remote_write.outbox import Outbox
-from primus_lens_exporter.series.keys import KeyRules
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry

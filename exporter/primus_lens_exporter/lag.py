@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.series.family import Family, label_text
+from primus_lens_exporter.model.labels import Labels, label_text
+from primus_lens_exporter.series.family import Family
 
 
 class Lag:

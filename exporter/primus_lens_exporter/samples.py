@@ -16,10 +16,10 @@ from operator import attrgetter
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.reading.consumer import Labels, SeriesHolder
-from primus_lens_exporter.reading.decode import Record, as_float, is_sample
-from primus_lens_exporter.series.system import Reading, readings
-from primus_lens_exporter.series.systemseries import of_pod
+from primus_lens_exporter.model.labels import Labels, of_pod
+from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.system_metrics import Reading, readings
+from primus_lens_exporter.reading.consumer import SeriesHolder
 
 METRIC = "primus_lens_wandb_metric"
 STEP = "primus_lens_wandb_step"
@@ -31,7 +31,7 @@ AHEAD_SECONDS = 600.0
 # What all ranks of a pod say is taken from one of them, until it has been silent for so long.
 SILENT_MS = 15_000
 
-# Why a number became no sample; a holder's allowance has reasons of its own.
+# Why a number became no sample; a holder's quota has reasons of its own.
 LATE, BAD_TIME, FUTURE = "late", "bad_time", "future"
 LONG_LABEL, KEY_RULES = "label_bytes", "key_rules"
 DROPPED = (LATE, BAD_TIME, FUTURE, LONG_LABEL, KEY_RULES)
@@ -74,7 +74,7 @@ class Run:
         self.labels = labels
         self.holder = holder
         self.used = 1
-        """Of the holder's allowance."""
+        """Of the holder's quota."""
         self.keys: dict[Key, Series] = {}
         self.by_id: dict[bytes, Series] = {}
 
@@ -191,7 +191,7 @@ class Sampler:
         if run is None:
             if run_id is not None and _bytes(run_id) > self._label_bytes:
                 return LONG_LABEL
-            if reason := holder.allowance.take():
+            if reason := holder.quota.take():
                 return reason
             known = {name for name, _ in labels}
             added = (label for label in self._added if label[0] not in known)
@@ -217,7 +217,7 @@ class Sampler:
         return run.keys.get(key) or self._add(run, key, key[0], run.labels + reading.labels)
 
     def _add(self, run: Run, key: Key, name: str, labels: Labels) -> Series | str:
-        if reason := run.holder.allowance.take():
+        if reason := run.holder.quota.take():
             return reason
         run.used += 1
         known = self._identify(name, labels)
@@ -260,7 +260,7 @@ def _count(record: Record) -> int:
 
 
 def _give_up(run: Run) -> list[bytes]:
-    run.holder.allowance.give_back(run.used)
+    run.holder.quota.give_back(run.used)
     return list(run.by_id)
 
 

@@ -13,8 +13,8 @@ from primus_lens_toolkit.flags import boolean, flag, positive
 from primus_lens_toolkit.listen import Address, address
 from yarl import URL
 
+from primus_lens_exporter.model.key_rules import Named, Pattern, mapping
 from primus_lens_exporter.remote_write.config import receiver
-from primus_lens_exporter.series.keys import Named, Pattern, mapping
 
 ENV_PREFIX = "PRIMUS_LENS_EXPORTER_"
 

@@ -5,7 +5,7 @@ import math
 import random
 
 from primus_lens_exporter.live.hints import RankNow, speed
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.series.trail import EVERY_SECONDS, Trail
 
 SLOTS = 449  # of ten seconds: almost 75 minutes

@@ -14,11 +14,11 @@ from chart import charting
 from chart.test_alerts import asked_for
 from chart.test_rules import MFU, RECORDING, names, promtool
 from grafana_foundation_sdk.models import units
+from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.series.system import MEASURES
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_webhook.telemetry import Telemetry as WebhookTelemetry

@@ -7,7 +7,7 @@ from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.live.hints import RankNow, hints, speed
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.series.trail import Trail
 from primus_lens_exporter.settings import Settings

@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from primus_lens_exporter.series.keys import KeyRules, NamedKey, Pattern, mapping
+from primus_lens_exporter.model.key_rules import KeyRules, NamedKey, Pattern, mapping
 
 
 @pytest.mark.parametrize(

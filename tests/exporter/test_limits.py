@@ -13,7 +13,7 @@ import pytest
 from hostile import FILE, Node
 from kubelet import rank, series
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.reading import runinfo
+from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.settings import Settings
@@ -154,7 +154,7 @@ def test_runs_that_are_told_of(tmp_path):
     for number in range(3):
         runs = {f"{number}-{run}": {} for run in range(50_000)}
         (tmp_path / str(number)).write_text(json.dumps(runs))
-    assert len(runinfo.read(root, ["0", "1", "2"])) == runinfo.MAX_RUNS
+    assert len(runs_file.read(root, ["0", "1", "2"])) == runs_file.MAX_RUNS
     root.release()
 
 

@@ -10,7 +10,7 @@ import pytest
 import serving
 from holding import Holder
 from primus_lens_exporter.live.overview import shown
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
 from serving import late, record, until

@@ -5,10 +5,11 @@ import pytest
 from api_server import pod
 from hypothesis import given
 from hypothesis import strategies as st
+from primus_lens_exporter.model.pod import Pod
 from primus_lens_exporter.pods import wire
 from primus_lens_exporter.pods.cache import GRACE_SECONDS, MAX_GONE, PodCache
+from primus_lens_exporter.pods.document import DEFAULT_CONTAINER, STATUS, NoPod, decode
 from primus_lens_exporter.pods.labels import series_labels
-from primus_lens_exporter.pods.pod import DEFAULT_CONTAINER, STATUS, NoPod, Pod, decode
 
 FULL = pod("p", labels={"team": "a"})
 FULL["metadata"]["ownerReferences"] = [

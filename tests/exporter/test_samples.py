@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.samples import AHEAD_SECONDS, Sampler, in_order
 from primus_lens_hook import contract
 
@@ -19,7 +19,7 @@ NOW = 1.7e9
 
 class Holder:
     def __init__(self, series=1000):
-        self.allowance = Allowance(series, "series_per_pod")
+        self.quota = Quota(series, "series_per_pod")
 
     def dropped(self, reason, values):
         raise AssertionError("the sampler counts")
@@ -160,13 +160,13 @@ def test_what_may_have_no_series_is_dropped_and_counted(bad, reason):
     assert made.dropped == {reason: 1}
 
 
-def test_the_allowance_is_kept_and_given_back_at_release():
+def test_the_quota_is_kept_and_given_back_at_release():
     made, holder = sampler(), Holder(4)
     assert len(take([record(**{f"k{i}": i for i in range(9)})], holder, made)) == 3
     assert take([record(run="other", a=1)], holder, made) == []
     assert made.dropped == {"series_per_pod": 7}
     assert len(made.release(holder)) == 3
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0
     assert len(take([record(run="other", a=1)], holder, made)) == 1
 
 
@@ -175,7 +175,7 @@ def test_a_run_that_has_ended_gives_back_what_it_used():
     take([record(step=1, a=1), record(run="other", a=1)], holder, made)
     assert len(made.end(RANK, "r")) == 2
     assert made.end(RANK, "r") == []
-    assert holder.allowance.used == 2
+    assert holder.quota.used == 2
 
 
 def test_a_rank_in_two_places_is_one_until_both_are_gone():
@@ -185,7 +185,7 @@ def test_a_rank_in_two_places_is_one_until_both_are_gone():
     assert made.release(one) == []
     assert take([record(a=3)], two, made)[0][1] == round(NOW * 1000) + 2
     assert len(made.release(two)) == 1
-    assert one.allowance.used == two.allowance.used == 0
+    assert one.quota.used == two.quota.used == 0
 
 
 def test_times_go_on_where_an_earlier_process_stopped():
@@ -224,7 +224,7 @@ def test_what_ranks_share_is_taken_from_one_until_it_is_silent():
     assert not made.dropped
     for holder in holders:
         made.release(holder)
-    assert {holder.allowance.used for holder in holders} == {0}
+    assert {holder.quota.used for holder in holders} == {0}
 
 
 def test_what_rows_carry_of_a_sample_makes_no_samples():
@@ -236,9 +236,9 @@ def test_what_rows_carry_of_a_sample_makes_no_samples():
 
 
 @pytest.mark.parametrize(("limit", "count"), [(0, 0), (1, 0), (4, 2), (99, 13)])
-def test_samples_of_the_system_keep_the_allowance(limit, count):
+def test_samples_of_the_system_keep_the_quota(limit, count):
     made, holder = sampler(), Holder(limit)
     assert len(take([sample(**dict.fromkeys(contract.SAMPLE_OF_POD, 1))], holder, made)) == count
     assert sum(made.dropped.values()) == 13 - count
     made.release(holder)
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0

@@ -5,9 +5,10 @@ import pytest
 from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.loss import LOSS
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.series.trail import EVERY_SECONDS, KEPT, LOSS, MAX_LOSSES
+from primus_lens_exporter.series.trail import EVERY_SECONDS, KEPT, MAX_LOSSES
 from primus_lens_exporter.settings import Settings
 
 RANK = (("node_rank", "0"), ("local_rank", "0"))

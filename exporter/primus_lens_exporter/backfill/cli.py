@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from primus_lens_exporter.backfill.convert import Summary, backfill
 from primus_lens_exporter.backfill.files import ranks
-from primus_lens_exporter.labels import added_label
+from primus_lens_exporter.model.external_labels import added_label
 
 DESCRIPTION = """\
 Turn the JSONL files that the hook wrote into OpenMetrics text with the times at which

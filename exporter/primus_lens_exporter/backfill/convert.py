@@ -14,11 +14,10 @@ from typing import BinaryIO, NamedTuple
 
 from primus_lens_exporter.backfill.files import Reader
 from primus_lens_exporter.backfill.openmetrics import OpenMetrics, identify
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.reading.decode import Record, is_sample
+from primus_lens_exporter.model.labels import Labels, of_pod
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record, is_sample
 from primus_lens_exporter.samples import Sample, Sampler
-from primus_lens_exporter.series.systemseries import of_pod
 
 BATCH_RECORDS = 256
 LABEL_BYTES = 512  # as the exporter's default
@@ -46,7 +45,7 @@ class Holding:
     """Holds the series of one rank, or of the system of a node, while it is read."""
 
     def __init__(self) -> None:
-        self.allowance = Allowance(SERIES, "series_per_rank")
+        self.quota = Quota(SERIES, "series_per_rank")
 
     def dropped(self, reason: str, values: int) -> None:
         """The sampler counts."""

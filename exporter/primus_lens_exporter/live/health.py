@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from primus_lens_exporter.live.schema import Exporter, Pods
+from primus_lens_exporter.model.pod import STATES
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.pod import STATES
 from primus_lens_exporter.reading.follow import Follower
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.telemetry import PREFIX, Telemetry

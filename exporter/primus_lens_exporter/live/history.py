@@ -15,9 +15,9 @@ from typing import NamedTuple
 from primus_lens_hook import contract
 
 from primus_lens_exporter.live.thinning import Point, Thinning
+from primus_lens_exporter.model.record import Record, as_float
 from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.consumer import PastFile
-from primus_lens_exporter.reading.decode import Record, as_float
 from primus_lens_exporter.reading.tail import Tail
 
 MAX_FILES = 16  # the newest ones; a rank's writer keeps fewer

@@ -28,7 +28,7 @@ from primus_lens_exporter.live.runs import (
     run_of,
 )
 from primus_lens_exporter.live.schema import Exporter, Hint, Run, Snapshot
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.reading.slices import in_slices
 from primus_lens_exporter.series.runseries import RunSeries
 from primus_lens_exporter.series.store import Key, Store
@@ -111,7 +111,7 @@ def shown(runs: Mapping[Key, RunSeries], most: int = SHOWN) -> list[Key]:
         return list(runs)
     of_tenant: defaultdict[int, list[Key]] = defaultdict(list)
     for key, series in sorted(runs.items(), key=lambda each: -each[1].newest):
-        of_tenant[id(series.allowance)].append(key)
+        of_tenant[id(series.quota)].append(key)
     turns = [(turn, key) for keys in of_tenant.values() for turn, key in enumerate(keys)]
     turns.sort(key=lambda each: each[0])
     return [key for _, key in turns[:most]]

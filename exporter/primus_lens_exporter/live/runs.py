@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from primus_lens_exporter.live.hints import RankNow
 from primus_lens_exporter.live.schema import Headline, Hint, Rank, Run, Value
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.reading.decode import NON_FINITE
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.record import NON_FINITE
 from primus_lens_exporter.series.runseries import RunSeries
 from primus_lens_exporter.series.store import Key
 

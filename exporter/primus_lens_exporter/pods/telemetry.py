@@ -7,8 +7,8 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from primus_lens_exporter.model.pod import STATES
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.pod import STATES
 from primus_lens_exporter.pods.silent import SilentPods
 
 PREFIX = "primus_lens_exporter_kubernetes_"

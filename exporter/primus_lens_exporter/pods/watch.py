@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 
+from primus_lens_exporter.model.pod import Pod
 from primus_lens_exporter.pods import telemetry as results
 from primus_lens_exporter.pods import wire
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.pod import Pod
 from primus_lens_exporter.pods.request import Requests, Stopped, Trouble, status_trouble
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 

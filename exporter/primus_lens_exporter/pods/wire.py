@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from primus_lens_exporter.pods.pod import NoPod, Pod, decode
+from primus_lens_exporter.model.pod import Pod
+from primus_lens_exporter.pods.document import NoPod, decode
 
 # Types of events; a BOOKMARK tells a version and nothing else.
 ADDED, MODIFIED, DELETED = OF_PODS = "ADDED", "MODIFIED", "DELETED"

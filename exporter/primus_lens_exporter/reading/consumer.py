@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.reading.runinfo import RunInfo
-
-Labels = tuple[tuple[str, str], ...]
-"""Label names and values of an identity, in the order of the page."""
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.run_info import RunInfo
 
 
 class PastFile(NamedTuple):
@@ -29,7 +27,7 @@ class SeriesHolder(Protocol):
     """Keeps the series that were made of its records alive until it releases them."""
 
     @property
-    def allowance(self) -> Allowance:
+    def quota(self) -> Quota:
         """How many series may be made."""
 
     def dropped(self, reason: str, values: int) -> None:
@@ -40,7 +38,7 @@ class Holder(SeriesHolder, Protocol):
     """The rank whose records they are."""
 
     @property
-    def trails(self) -> Allowance:
+    def trails(self) -> Quota:
         """Of how many runs the recent past may be kept."""
 
     def limited(self, limit: str) -> None:

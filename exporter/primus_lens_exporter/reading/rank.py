@@ -11,12 +11,14 @@ import math
 import time
 from collections.abc import Iterator
 
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading import decode
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Consumer, Labels, PastFile
+from primus_lens_exporter.reading.consumer import Consumer, PastFile
+from primus_lens_exporter.reading.layout import METRICS_FILE, RUNS_FILE
 from primus_lens_exporter.reading.listing import Listing
-from primus_lens_exporter.reading.runs import RUNS_FILE, Runs
-from primus_lens_exporter.reading.segment import METRICS_FILE, Segment, State
+from primus_lens_exporter.reading.runs import Runs
+from primus_lens_exporter.reading.segment import Segment, State
 from primus_lens_exporter.reading.segments import Segments
 from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
@@ -76,12 +78,12 @@ class RankFiles(Watched):
         return len(self._segments)
 
     @property
-    def allowance(self) -> Allowance:
+    def quota(self) -> Quota:
         """The series of its tenant."""
-        return self.tenant.allowance
+        return self.tenant.quota
 
     @property
-    def trails(self) -> Allowance:
+    def trails(self) -> Quota:
         """The past that is kept of its tenant's runs."""
         return self.tenant.trails
 

@@ -9,19 +9,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-import re
-
-from primus_lens_hook import contract
 
 from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.layout import METRICS_FILE
 from primus_lens_exporter.reading.listing import Entry
 from primus_lens_exporter.reading.tail import FileId, Tail
-
-METRICS_FILE = re.compile(
-    re.escape(contract.METRICS_STEM)
-    + r"(\.p\d{1,10})?(\.(?P<number>\d{1,9}))?"
-    + re.escape(contract.METRICS_SUFFIX)
-)
 
 
 class State(enum.Enum):

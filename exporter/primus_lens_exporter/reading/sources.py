@@ -14,10 +14,9 @@ from typing import Protocol
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.beneath import PLACE, Beneath
 from primus_lens_exporter.reading.listing import Listing
-from primus_lens_exporter.reading.tenant import Tenants
+from primus_lens_exporter.reading.tenant import Identities, Tenants
 from primus_lens_exporter.reading.volume import POLLED_SECONDS, TOP, WATCHED_SECONDS, Volume
 from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
 from primus_lens_exporter.settings import Settings
@@ -184,7 +183,7 @@ class SharedSource(PodSource):
     """
 
     def __init__(
-        self, path: str, pods: PodCache, tenants: Tenants, settings: Settings, watcher: Watcher
+        self, path: str, pods: Identities, tenants: Tenants, settings: Settings, watcher: Watcher
     ) -> None:
         # Network volumes: see Beneath.
         super().__init__(Beneath(path, hold=False), tenants, settings, watcher)

@@ -9,11 +9,12 @@ anything; each bound is counted, and the log names the tenant once.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Protocol
 
-from primus_lens_exporter.pods.pod import Pod
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.pod import Pod
+from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading.tail import CHUNK
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
@@ -31,6 +32,8 @@ class Identities(Protocol):
 
     def get(self, uid: str) -> Pod | None: ...
 
+    def uids(self) -> Collection[str]: ...
+
     def wrote(self, uid: str) -> None: ...
 
 
@@ -42,12 +45,12 @@ class Tenant:
         name: str,
         settings: Settings,
         telemetry: Telemetry,
-        node: Allowance,
+        node: Quota,
         pods: Identities | None = None,
     ) -> None:
         self.name = name
-        self.allowance = Allowance(settings.limits_series_per_pod, "series_per_pod", node)
-        self.trails = Allowance(settings.limits_trails_per_pod, "trails_per_pod")
+        self.quota = Quota(settings.limits_series_per_pod, "series_per_pod", node)
+        self.trails = Quota(settings.limits_trails_per_pod, "trails_per_pod")
         self.part = 0
         """Bytes that one of its ranks may read in this tick."""
         self.files = 0
@@ -168,13 +171,13 @@ class Tenant:
 
 
 class Tenants:
-    """Makes tenants that share one node's allowance."""
+    """Makes tenants that share one node's quota."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry, pods: Identities) -> None:
         self._settings = settings
         self._telemetry = telemetry
         self._pods = pods
-        self._node = Allowance(settings.limits_series_per_node, "series_per_node")
+        self._node = Quota(settings.limits_series_per_node, "series_per_node")
 
     def pod(self, uid: str) -> Tenant:
         """The pod with this UID."""

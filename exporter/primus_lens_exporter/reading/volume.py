@@ -13,18 +13,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from primus_lens_hook import contract
-
 from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.layout import CONTAINER, NODE, RANK
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.refusals import Refusals
 from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
 from primus_lens_exporter.settings import Settings
 
-NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})"))
-RANK = re.compile(contract.RANK_DIRECTORY.format(r"([0-9]{1,9})"))
-CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 label
 TOP = "."
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)

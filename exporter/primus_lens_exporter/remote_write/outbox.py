@@ -18,8 +18,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.remote_write import protocol
 from primus_lens_exporter.remote_write.batch import Batch
 from primus_lens_exporter.remote_write.client import Client

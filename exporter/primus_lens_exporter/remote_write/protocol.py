@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import cramjam
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.samples import Sample, Series
 
 HEADERS = {

@@ -9,28 +9,16 @@ in memory. Pure: no files, no clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import orjson
+
+from primus_lens_exporter.model.labels import encoded
 
 # Of a part of the page. A page of many megabytes in one piece comes from fresh memory each
 # time, and half of a scrape would be page faults; a small one stays in the processor's cache.
 PART_SERIES = 5_000
 PIECES = 3  # of a series: what its run shares, what is its own, the number
-
-
-def label_text(labels: Iterable[tuple[str, str]]) -> str:
-    """`name="value",…` as the text format escapes it (Prometheus exposition formats)."""
-    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels)
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def encoded(text: str) -> bytes:
-    """As UTF-8. Lone surrogates are legal in JSON strings and nowhere else."""
-    return text.encode("utf-8", "replace")
 
 
 class Family:

@@ -9,13 +9,15 @@ from typing import Any
 
 from primus_lens_hook import contract
 
+from primus_lens_exporter.model.key_rules import KeyRules
+from primus_lens_exporter.model.labels import encoded, label_text
+from primus_lens_exporter.model.loss import LOSS
+from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.consumer import Holder
-from primus_lens_exporter.reading.decode import Record, as_float, is_sample
-from primus_lens_exporter.reading.runinfo import RunInfo
-from primus_lens_exporter.series.family import Family, encoded, label_text
-from primus_lens_exporter.series.keys import KeyRules
+from primus_lens_exporter.series.family import Family
 from primus_lens_exporter.series.suffixes import Suffixes
-from primus_lens_exporter.series.trail import LOSS, Trail
+from primus_lens_exporter.series.trail import Trail
 
 STEP_FIX = {
     "logs": "Log calls that passed through the step fix.",
@@ -68,14 +70,30 @@ class Families:
 
 
 class RunSeries:
-    """Makes series as they are needed, as far as the allowance goes."""
+    """Makes series as they are needed, as far as the quota goes."""
 
     BASE = 2  # the series that every run has
 
     __slots__ = (
-        "_families", "_info", "_keys", "_label_bytes", "_labels", "_loss_keys", "_made",
-        "_metric_prefix", "_named", "_records", "_step", "_step_fix", "_timestamp", "_trails",
-        "_unwanted", "allowance", "holders", "info", "trail",
+        "_families",
+        "_info",
+        "_keys",
+        "_label_bytes",
+        "_labels",
+        "_loss_keys",
+        "_made",
+        "_metric_prefix",
+        "_named",
+        "_records",
+        "_step",
+        "_step_fix",
+        "_timestamp",
+        "_trails",
+        "_unwanted",
+        "holders",
+        "info",
+        "quota",
+        "trail",
     )  # fmt: skip
 
     def __init__(
@@ -85,9 +103,9 @@ class RunSeries:
         holder: Holder,
         label_bytes: int,
     ) -> None:
-        """The holder's allowance has been asked for BASE series already."""
+        """The holder's quota has been asked for BASE series already."""
         self.holders: set[Holder] = {holder}
-        self.allowance = holder.allowance
+        self.quota = holder.quota
         """Its tenant's: what its series are taken from."""
         self._loss_keys: list[str] = []
         self.info = UNKNOWN
@@ -210,7 +228,7 @@ class RunSeries:
             families.info.remove(self._info[1])
         for name, slot in self._step_fix.items():
             families.step_fix[name].remove(slot)
-        self.allowance.give_back(self._made)
+        self.quota.give_back(self._made)
         if self.trail is not None:
             self._trails.give_back(1)
 
@@ -240,7 +258,7 @@ class RunSeries:
         families = self._families
         if key.startswith(contract.SAMPLE_PREFIX):  # of the newest sample, which has series
             return NO_SLOT
-        reason = self._reason_against(key) or self.allowance.take()
+        reason = self._reason_against(key) or self.quota.take()
         if reason is not None:
             dropped[reason] += 1
             return NO_SLOT
@@ -271,7 +289,7 @@ class RunSeries:
 
     def _add(self, family: Family, dropped: Counter[str]) -> int | None:
         """A series without labels of its own; None where there is no room for one."""
-        if reason := self.allowance.take():
+        if reason := self.quota.take():
             dropped[reason] += 1
             return None
         self._made += 1
@@ -285,7 +303,7 @@ class RunSeries:
             return
         if self._info is not None:
             family.remove(self._info[1])
-        elif reason := self.allowance.take():
+        elif reason := self.quota.take():
             dropped[reason] += 1
             return
         else:

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 
-from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.reading.decode import Record, is_sample
-from primus_lens_exporter.reading.runinfo import RunInfo
-from primus_lens_exporter.series.family import Family, label_text
-from primus_lens_exporter.series.keys import KeyRules
+from primus_lens_exporter.model.key_rules import KeyRules
+from primus_lens_exporter.model.labels import Labels, cut, label_text
+from primus_lens_exporter.model.record import Record, is_sample
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.series.family import Family
 from primus_lens_exporter.series.runseries import Families, RunSeries
-from primus_lens_exporter.series.system import cut
 from primus_lens_exporter.series.systemseries import SystemSeries
 from primus_lens_exporter.settings import Settings
 
@@ -122,7 +122,7 @@ class Store(Consumer):
                 if len(run_id.encode("utf-8", "replace")) > self._label_bytes
                 else None
             )
-            reason = reason or holder.allowance.take(RunSeries.BASE)
+            reason = reason or holder.quota.take(RunSeries.BASE)
             if reason is not None:
                 holder.dropped(reason, logged)
                 return None

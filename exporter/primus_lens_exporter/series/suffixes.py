@@ -7,7 +7,7 @@ nobody uses any more is dropped, or a pod with ever new keys would fill the memo
 
 from __future__ import annotations
 
-from primus_lens_exporter.series.family import encoded, label_text
+from primus_lens_exporter.model.labels import encoded, label_text
 
 
 class Suffixes:

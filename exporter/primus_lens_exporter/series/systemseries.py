@@ -11,11 +11,12 @@ import dataclasses
 from collections import Counter
 from typing import NamedTuple
 
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Labels, SeriesHolder
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.series.family import Family, label_text
-from primus_lens_exporter.series.system import MEASURES, Reading, readings
+from primus_lens_exporter.model.labels import Labels, label_text, of_pod
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.system_metrics import MEASURES, Reading, readings
+from primus_lens_exporter.reading.consumer import SeriesHolder
+from primus_lens_exporter.series.family import Family
 
 LATE_SECONDS = 1.0  # a sample may be on its way while its run is finished
 
@@ -36,13 +37,13 @@ class Entry:
 class Group:
     """The series of one pod, or of one rank."""
 
-    __slots__ = ("_allowance", "_entries", "_families", "_labels", "holders")
+    __slots__ = ("_entries", "_families", "_labels", "_quota", "holders")
 
-    def __init__(self, families: Families, labels: Labels, allowance: Allowance) -> None:
+    def __init__(self, families: Families, labels: Labels, quota: Quota) -> None:
         self.holders: set[SeriesHolder] = set()
         self._families = families
         self._labels = label_text(labels)
-        self._allowance = allowance
+        self._quota = quota
         self._entries: dict[tuple[str, str], Entry] = {}
         """By family and GPU."""
 
@@ -51,7 +52,7 @@ class Group:
         metric = reading.measure.metric
         known = self._entries.get((metric, reading.gpu))
         if known is None:
-            if reason := self._allowance.take():
+            if reason := self._quota.take():
                 return reason
             self._entries[metric, reading.gpu] = self._entry(reading, at, holder)
             return None
@@ -69,7 +70,7 @@ class Group:
         """End all series."""
         for (metric, _), entry in self._entries.items():
             self._families[metric].remove(entry.slot)
-        self._allowance.give_back(len(self._entries))
+        self._quota.give_back(len(self._entries))
 
     def _entry(self, reading: Reading, at: float, holder: SeriesHolder) -> Entry:
         family = self._families[reading.measure.metric]
@@ -136,11 +137,6 @@ class SystemSeries:
     def _group(self, labels: Labels, holder: SeriesHolder) -> Group:
         group = self._groups.get(labels)
         if group is None:
-            group = self._groups[labels] = Group(self.families, labels, holder.allowance)
+            group = self._groups[labels] = Group(self.families, labels, holder.quota)
         group.holders.add(holder)
         return group
-
-
-def of_pod(labels: Labels) -> Labels:
-    """The identity of a rank without what tells it from the pod's others."""
-    return tuple(label for label in labels if label[0] != "local_rank")

@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import bisect
 import math
-import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
-from primus_lens_exporter.reading.decode import Record, as_float
-
-LOSS = re.compile(r"(.*[/ _.-])?loss", re.DOTALL)
-"""Which keys are a loss; the alerts' own pattern (docs/alerts.md)."""
+from primus_lens_exporter.model.record import Record, as_float
 
 EVERY_SECONDS = 10.0
 KEPT = 390  # 65 minutes: the hour before the last five

@@ -6,29 +6,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import msgspec
 
+from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.beneath import Beneath
 
 # Of one rank: the hook keeps 100 runs for each process, a kilobyte at most for each.
 MAX_BYTES = 1 << 20
 MAX_RUNS = 1_000
 LABELS = ("project", "entity", "name", "group", "job_type", "world_size")
-
-
-class RunInfo(NamedTuple):
-    """One run, as the processes of a rank know it."""
-
-    labels: Mapping[str, str]
-    """Of `run_info`, without the empty ones."""
-
-    step_fix: Mapping[str, int]
-    """The step fix's counters by name, of all processes together; empty when it is off."""
-
-    finish: float | None = None
-    """Unix seconds at which a process of the rank, the last one to do so, finished it."""
 
 
 class _Run(msgspec.Struct):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.reading.decode import as_float
+from primus_lens_exporter.model.labels import Labels, cut
+from primus_lens_exporter.model.record import as_float
 
 PERCENT = 0.01
 # Three digits: no node has more GPUs, and a pod can forge no more.
@@ -137,8 +137,3 @@ def _text(data: Mapping[str, Any], gpu: str, name: str, label_bytes: int) -> Lab
 def _label(name: str, value: str) -> Labels:
     """To Prometheus, an empty label is none."""
     return ((name, value),) if value else ()
-
-
-def cut(text: str, label_bytes: int) -> str:
-    """Only the beginning of a long text fits into a label."""
-    return text.encode("utf-8", "replace")[:label_bytes].decode("utf-8", "ignore")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of a pod, and how it is read from the pod's JSON. Pure: no network, no clock.
+"""Reads a pod from its JSON document, as the API writes it. Pure: no network, no clock.
 
 Names, labels and annotations come from users: whatever they are, nothing here raises but
 NoPod.
@@ -9,46 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from primus_lens_hook import contract
 
+from primus_lens_exporter.model.pod import INJECTED, MISSED, SKIPPED, Pod
 from primus_lens_exporter.pods.labels import series_labels
 from primus_lens_exporter.pods.workload import Owner, workload
 
 STATUS = contract.STATUS_ANNOTATION
-INJECTED, SKIPPED, MISSED = STATES = ("injected", "skipped", "expected_not_injected")
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-
-
-class Pod(NamedTuple):
-    """A pod, as far as its series tell of it."""
-
-    uid: str
-    namespace: str
-    name: str
-
-    node: str
-    """Empty while it is not scheduled."""
-
-    containers: tuple[str, ...]
-    """All of them, init containers first."""
-
-    container: str
-    """The one that trains."""
-
-    workload: str
-    workload_kind: str
-
-    labels: tuple[tuple[str, str], ...]
-    """Those that are allowed, under their names in a series."""
-
-    injection: str
-    """INJECTED or SKIPPED, as the webhook said; MISSED if it asked and nobody answered."""
-
-    running: float
-    """Since when its `container` has run, in Unix seconds; 0 while it does not."""
 
 
 class NoPod(Exception):

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 
-class Allowance:
+class Quota:
     """A bound that others below share. `reason` names it in metrics and warnings."""
 
     __slots__ = ("_above", "_limit", "reason", "used")
 
-    def __init__(self, limit: int, reason: str, above: Allowance | None = None) -> None:
+    def __init__(self, limit: int, reason: str, above: Quota | None = None) -> None:
         self.used = 0
         self.reason = reason
         self._limit = limit
