@@ -14,17 +14,17 @@ from collections.abc import Coroutine, Sequence
 from primus_lens_hook import __version__
 from primus_lens_toolkit import listen
 from primus_lens_toolkit.kubernetes_api import Api
-from yarl import URL
 
 from primus_lens_exporter.live.health import Health
+from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
-from primus_lens_exporter.model.key_rules import KeyRules
 from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import PodWatch
 from primus_lens_exporter.reading.beneath import require_openat2
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
 from primus_lens_exporter.reading.sources import (
     DirectorySource,
@@ -35,7 +35,6 @@ from primus_lens_exporter.reading.sources import (
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup
-from primus_lens_exporter.remote_write.outbox import Outbox
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.settings import Settings
 from primus_lens_exporter.telemetry import Telemetry
@@ -60,21 +59,24 @@ async def serve(settings: Settings) -> None:
         if settings.of_pods:
             watch = _watch(settings, telemetry, pods)
             stack.callback(watch.stop)
-        follower = _follower(store, settings, telemetry, pods)
+        follower = _follower(store, settings, telemetry.reading, pods)
         stack.callback(follower.close)
         work = [follower.run()]
         if settings.remote_write_url is not None:
-            outbox = _outbox(settings, settings.remote_write_url, telemetry)
+            outbox = setup.outbox(settings, settings, telemetry.registry)
             # Counted once: its own view of the same files is not on the page.
-            sender = _follower(outbox, settings, Telemetry(), pods)
+            sender = _follower(outbox, settings, Counts(), pods)
             stack.callback(sender.close)
             stack.callback(outbox.close)  # before the sender lets go of its files
             work += [sender.run(), outbox.run()]
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
-        health = Health(store, telemetry, follower, pods if settings.of_pods else None)
+        health = Health(store, telemetry.reading, follower, pods if settings.of_pods else None)
         overview = Overview(store, health)
-        app = application(Page(store, telemetry), overview, follower, settings)
+        bounds = Bounds(
+            settings.limits_history_bytes, settings.limits_line_bytes, settings.limits_keys_per_rank
+        )
+        app = application(Page(store, telemetry), overview, follower, bounds)
         runner = await listen.listen(
             app, settings.web_listen_address, settings, telemetry.refused_clients
         )
@@ -109,25 +111,10 @@ def _watch(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodWatch
     return watch
 
 
-def _outbox(settings: Settings, url: URL, telemetry: Telemetry) -> Outbox:
-    assert settings.remote_write_spool_directory is not None
-    return setup.outbox(
-        url,
-        settings.remote_write_config_file,
-        settings.remote_write_spool_directory,
-        settings.remote_write_spool_bytes,
-        telemetry.registry,
-        settings.limits_label_bytes,
-        KeyRules(settings.keys_allow, settings.keys_deny).allowed,
-    )
-
-
-def _follower(
-    consumer: Consumer, settings: Settings, telemetry: Telemetry, pods: PodCache
-) -> Follower:
+def _follower(consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache) -> Follower:
     """What reads all sources for one consumer."""
     watcher = Watcher()
-    tenants = Tenants(settings, telemetry, pods)
+    tenants = Tenants(settings, counts, pods)
     sources: list[Source] = [
         DirectorySource(str(path.resolve()), tenants, settings, watcher)
         for path in settings.records_path
@@ -139,7 +126,7 @@ def _follower(
         SharedSource(str(path.resolve()), pods, tenants, settings, watcher)
         for path in settings.records_shared_path
     ]
-    return Follower(sources, consumer, settings, telemetry, watcher)
+    return Follower(sources, consumer, settings, counts, watcher)
 
 
 def _raise_file_limit() -> None:

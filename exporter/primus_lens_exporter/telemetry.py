@@ -4,87 +4,83 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator, Mapping
 
 from primus_lens_hook import __version__
 from primus_lens_toolkit.access import Refused
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-from primus_lens_exporter.lag import Lag
+from primus_lens_exporter.model.labels import label_text
 from primus_lens_exporter.process import ProcessSeries
-from primus_lens_exporter.reading.decode import RESULTS
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.series.family import Family
 
 PREFIX = "primus_lens_exporter_"
-FILE_EVENTS = ("opened", "closed", "truncated", "replaced")
-REFUSALS = (
-    "not_regular", "not_directory", "link", "hard_link", "outside", "lease", "permission",
-    "io_error",
-)  # fmt: skip
-LIMITS = (
-    "bytes_per_tick", "seconds_per_tick", "files_per_pod", "ranks_per_volume",
-    "directory_entries", "trails_per_pod",
-)  # fmt: skip
-DROPS = ("series_per_pod", "series_per_node", "keys_per_rank", "label_bytes", "key_rules")
 
 
 class Telemetry:
-    """Counters and gauges of one exporter, in a registry of their own."""
+    """What reading has counted, and a registry to which each other part adds its own."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.reading = Counts()
         self.registry = registry = CollectorRegistry()
-
-        def counter(name: str, help: str, *labels: str) -> Counter:
-            return Counter(PREFIX + name, help, labels, registry=registry)
-
-        def gauge(name: str, help: str, *labels: str) -> Gauge:
-            return Gauge(PREFIX + name, help, labels, registry=registry)
-
         registry.register(ProcessSeries())
-        self.lines = counter("lines_total", "Lines read, by result.", "result")
-        self.bytes = counter("read_bytes_total", "Bytes read.")
-        self.file_events = counter("file_events_total", "What happened to files.", "event")
-        self.refused = counter(
-            "refused_files_total",
-            "Files that could not be read, by reason, once for each file.",
-            "reason",
-        )
-        self.limited = counter(
-            "limited_total", "Times that something was put off or left out for a limit.", "limit"
-        )
-        self.dropped = counter(
-            "dropped_series_total", "Values read that got no series, by reason.", "reason"
-        )
-        self.faults = counter("faults_total", "Errors in the exporter itself; see its log.")
-        self.files = gauge("files", "Files being followed.")
-        self.ranks = gauge("rank_directories", "Rank directories being followed.")
-        self.series = gauge("series", "Series on the page.")
-        self.tick_seconds = gauge("tick_duration_seconds", "Duration of the newest tick.")
-        self.tick_timestamp = gauge("last_tick_timestamp_seconds", "End of the newest tick.")
-        self.lag = Lag()
+        registry.register(ReadingSeries(self.reading))
+        self.series = Gauge(PREFIX + "series", "Series on the page.", registry=registry)
         self.refused_clients = Refused(registry, PREFIX)
-        build = gauge("build_info", "Always 1.", "version", "python")
+        labels = ("version", "python")
+        build = Gauge(PREFIX + "build_info", "Always 1.", labels, registry=registry)
         build.labels(__version__, platform.python_version()).set(1)
-        self._start_from_zero()
 
     def render(self) -> bytes:
         """The text format; a millisecond or less."""
-        return generate_latest(self.registry) + self.lag.render()
+        return generate_latest(self.registry) + _lag(self.reading)
 
-    def _start_from_zero(self) -> None:
-        """A counter that appears with its first error hides that error from `increase`."""
-        for result in RESULTS:
-            self.lines.labels(result)
-        for event in FILE_EVENTS:
-            self.file_events.labels(event)
-        for reason in REFUSALS:
-            self.refused.labels(reason)
-        for limit in LIMITS:
-            self.limited.labels(limit)
-        for reason in DROPS:
-            self.dropped.labels(reason)
+
+class ReadingSeries(Collector):
+    """The counts of reading, at each scrape."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts
+        yield _counter("lines", "Lines read, by result.", counts.lines, "result")
+        yield CounterMetricFamily(PREFIX + "read_bytes", "Bytes read.", counts.bytes)
+        yield _counter("file_events", "What happened to files.", counts.file_events, "event")
+        why = "Files that could not be read, by reason, once for each file."
+        yield _counter("refused_files", why, counts.refused, "reason")
+        why = "Times that something was put off or left out for a limit."
+        yield _counter("limited", why, counts.limited, "limit")
+        why = "Values read that got no series, by reason."
+        yield _counter("dropped_series", why, counts.dropped, "reason")
+        why = "Errors in the exporter itself; see its log."
+        yield CounterMetricFamily(PREFIX + "faults", why, counts.faults)
+        for name, help_text, value in (
+            ("files", "Files being followed.", counts.files),
+            ("rank_directories", "Rank directories being followed.", counts.ranks),
+            ("tick_duration_seconds", "Duration of the newest tick.", counts.tick_seconds),
+            ("last_tick_timestamp_seconds", "End of the newest tick.", counts.tick_timestamp),
+        ):
+            yield GaugeMetricFamily(PREFIX + name, help_text, value)
+
+
+def _counter(name: str, help: str, values: Mapping[str, int], label: str) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, help, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _lag(counts: Counts) -> bytes:
+    """How far reading is behind, for each pod (or plain directory); paths need not be UTF-8."""
+    waiting = Family(PREFIX + "lag_bytes", "gauge", "Bytes that wait to be read.")
+    age = Family(PREFIX + "lag_seconds", "gauge", "Age of the newest record read, while more wait.")
+    for who, (size, seconds) in counts.lag.items():
+        waiting.add(waiting.prefix(label_text(who)), value=size)
+        age.add(age.prefix(label_text(who)), value=seconds)
+    return b"".join([*waiting.parts(), *age.parts()])

@@ -9,17 +9,17 @@ from aiohttp import web
 from primus_lens_toolkit import health
 
 from primus_lens_exporter.live import static
+from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
 from primus_lens_exporter.live.routes import Api
 from primus_lens_exporter.page import Page
 from primus_lens_exporter.reading.follow import Follower
-from primus_lens_exporter.settings import Settings
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def application(
-    page: Page, overview: Overview, follower: Follower, settings: Settings
+    page: Page, overview: Overview, follower: Follower, bounds: Bounds
 ) -> web.Application:
     """All routes: `/metrics`, health and readiness under both usual names, the live page."""
 
@@ -30,7 +30,7 @@ def application(
         return await _in_parts(request, page.plain())
 
     probes = health.routes(lambda: follower.ready, "Still reading what was there at the start.")
-    routes = {"/metrics": metrics, **probes, **static.routes(), **Api(overview, settings).routes()}
+    routes = {"/metrics": metrics, **probes, **static.routes(), **Api(overview, bounds).routes()}
     app = web.Application()
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])
     return app

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
-from pathlib import Path
 
 import pytest
 from holding import Holder
@@ -8,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.live.hints import RankNow, hints, speed
 from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.series.trail import Trail
-from primus_lens_exporter.settings import Settings
 
 NOW = 10_000.0
 
@@ -101,7 +100,7 @@ def test_a_straggler_makes_less_than_two_thirds_of_the_median_rank(steps_per_sam
 
 def read(steps_per_sample, late_per_sample, count=60, first=0):
     """What an exporter keeps of a row (from `first` on) and a late row each ten seconds."""
-    store = Store(Settings(records_path=(Path(),)))
+    store = Store(SeriesRules())
     for slot in range(count):
         at = NOW - 10 * (count - 1 - slot)
         late = Record(at, {}, slot * late_per_sample, "r", late=True)

@@ -2,7 +2,8 @@
 import time
 
 import pytest
-from primus_lens_exporter.model.key_rules import KeyRules, NamedKey, Pattern, mapping
+from primus_lens_exporter.model.key_rules import NamedKey, Pattern, mapping
+from primus_lens_exporter.model.series_rules import SeriesRules
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,8 @@ from primus_lens_exporter.model.key_rules import KeyRules, NamedKey, Pattern, ma
     ],
 )
 def test_which_keys_become_series(allow, deny, key, allowed):
-    rules = KeyRules(allow and Pattern(allow), deny and Pattern(deny))
-    assert rules.allowed(key) is allowed
+    rules = SeriesRules(allow and Pattern(allow), deny and Pattern(deny))
+    assert (rules.against_key(key) is None) is allowed
 
 
 def test_no_pattern_is_slow_on_any_key():

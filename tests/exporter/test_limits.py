@@ -15,9 +15,9 @@ from kubelet import rank, series
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 from serving import record, until
 
 PATIENCE = 60  # a look at what nobody tells of comes every thirty seconds
@@ -93,8 +93,7 @@ def test_lines_that_are_too_long(tmp_path):
 
 
 def test_looking_takes_a_twentieth_of_the_time():
-    settings = Settings(records_path=("/",))
-    tenant = Tenants(settings, Telemetry(), PodCache()).directory("x")
+    tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
     looks = []
     for tenths in range(1000):
         while tenant.may_look(tenths / 10):

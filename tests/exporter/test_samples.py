@@ -7,8 +7,10 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from primus_lens_exporter.model.key_rules import Pattern
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.samples import AHEAD_SECONDS, Sampler, in_order
 from primus_lens_hook import contract
 
@@ -30,7 +32,9 @@ def identify(name, labels):
 
 
 def sampler(**arguments):
-    return Sampler(identify, 64, **arguments)
+    return Sampler(
+        identify, SeriesRules(keys_deny=Pattern("denied"), limits_label_bytes=64), **arguments
+    )
 
 
 def record(at=NOW, step=None, run="r", **data):
@@ -155,7 +159,7 @@ def test_added_labels_give_way_to_the_identity():
     ],
 )
 def test_what_may_have_no_series_is_dropped_and_counted(bad, reason):
-    made = sampler(allowed=lambda key: key != "denied")
+    made = sampler()
     assert len(take([bad, record(a=1)], sampler=made)) == 1
     assert made.dropped == {reason: 1}
 

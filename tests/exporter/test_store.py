@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
-from pathlib import Path
 
 import pytest
 from holding import Holder
@@ -10,9 +9,9 @@ from primus_lens_exporter.model.key_rules import NamedKey, Pattern
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.family import Family
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.settings import Settings
 from prometheus_client.parser import text_string_to_metric_families
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))
@@ -34,7 +33,7 @@ def take(store, holder, *records, rank=RANK):
 
 
 def an_empty(**settings):
-    return Store(Settings(records_path=(Path(),), **settings))
+    return Store(SeriesRules(**settings))
 
 
 def filled(*records, holder=None, **settings):

@@ -4,7 +4,6 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from holding import Holder
@@ -12,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_exporter.reading.decode import decode
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.settings import Settings
 from primus_lens_hook import contract
 from prometheus_client.parser import text_string_to_metric_families
 from serving import until
@@ -61,7 +60,7 @@ def on_page(store):
 
 @pytest.fixture
 def store():
-    return Store(Settings(records_path=(Path(),)))
+    return Store(SeriesRules())
 
 
 def test_a_sample_is_series_of_the_pod_of_the_rank_and_of_its_gpus(store):
@@ -199,7 +198,7 @@ def test_what_is_no_number_makes_no_series(store, value):
 
 @given(st.text(), st.text())
 def test_any_uuid_and_name_survive_the_text_format(uuid, name):
-    store = Store(Settings(records_path=(Path(),), limits_label_bytes=8))
+    store = Store(SeriesRules(limits_label_bytes=8))
     take(store, Holder(), sample(gpu_0_uuid=uuid, gpu_0_name=name, gpu_0_util=1))
     if not any(c in uuid + name for c in "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"):
         (info,) = (key for key in on_page(store) if key[0] == "gpu_info")

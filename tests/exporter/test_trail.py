@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-from pathlib import Path
 
 import pytest
 from holding import Holder
@@ -7,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.model.loss import LOSS
 from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.series.trail import EVERY_SECONDS, KEPT, MAX_LOSSES
-from primus_lens_exporter.settings import Settings
 
 RANK = (("node_rank", "0"), ("local_rank", "0"))
 
 
 def trail_of(*batches, holder=None):
-    store = Store(Settings(records_path=(Path(),)))
+    store = Store(SeriesRules())
     for batch in batches:
         store.take(RANK, list(batch), "file", 0, holder or Holder())
     return store.runs[RANK, "r"].trail
@@ -88,7 +87,7 @@ def test_clocks_that_go_back_do_no_harm():
 
 
 def test_no_pod_has_more_trails_than_it_may_and_each_is_given_back():
-    store, holder = Store(Settings(records_path=(Path(),))), Holder(trails=2)
+    store, holder = Store(SeriesRules()), Holder(trails=2)
     store.take(RANK, [Record(1.0, {}, 1, run) for run in "abc"], "file", 0, holder)
     kept = [store.runs[RANK, run].trail is not None for run in "abc"]
     assert (kept, holder.limits) == ([True, True, False], {"trails_per_pod": 1})

@@ -17,10 +17,10 @@ from primus_lens_exporter.backfill.openmetrics import OpenMetrics, identify
 from primus_lens_exporter.model.labels import Labels, of_pod
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record, is_sample
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.samples import Sample, Sampler
 
 BATCH_RECORDS = 256
-LABEL_BYTES = 512  # as the exporter's default
 SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the memory
 
 
@@ -58,7 +58,7 @@ def backfill(
     advance: Callable[[int], object],
 ) -> Summary:
     """Write all ranks. `advance` is told of bytes that were read. Raises OSError for `out`."""
-    reader, sampler = Reader(advance), Sampler(identify, LABEL_BYTES, added)
+    reader, sampler = Reader(advance), Sampler(identify, SeriesRules(), added)
     span: list[int] = []
     with OpenMetrics(out) as text:
         # What several ranks of a node say of it is one series, which cannot be written twice.

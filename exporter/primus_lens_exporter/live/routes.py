@@ -24,7 +24,6 @@ from primus_lens_exporter.live.runs import number
 from primus_lens_exporter.live.thinning import Point
 from primus_lens_exporter.reading.slices import in_slices
 from primus_lens_exporter.series.runseries import RunSeries
-from primus_lens_exporter.settings import Settings
 
 WAITING = 16  # charts that may wait for the one being read
 MAX_KEYS = 64  # named in one request
@@ -37,11 +36,9 @@ BUSY = "too many charts are being read; try again in a second"
 class Api:
     """Answers `/api/v1/…`, as docs/page.md has it."""
 
-    def __init__(self, overview: Overview, settings: Settings) -> None:
+    def __init__(self, overview: Overview, bounds: Bounds) -> None:
         self._overview = overview
-        self._bounds = Bounds(
-            settings.limits_history_bytes, settings.limits_line_bytes, settings.limits_keys_per_rank
-        )
+        self._bounds = bounds
         self._reading = asyncio.Lock()
         self._waiting = 0
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which keys become series, and which of them have a proper metric name as well.
+"""Patterns that keys are matched with, and the file that gives some a metric name of their own.
 
-Patterns are RE2: a key comes from a hostile pod, and no pattern may take more than linear
+Patterns are RE2: a key comes from an untrusted pod, and no pattern may take more than linear
 time on it.
 """
 
@@ -42,23 +42,6 @@ class MappingFile(msgspec.Struct, forbid_unknown_fields=True):
     """A mapping file, as YAML."""
 
     metrics: list[Key]
-
-
-class KeyRules:
-    """Answers for each key that a training logs."""
-
-    def __init__(
-        self, allow: Pattern | None = None, deny: Pattern | None = None, named: Named | None = None
-    ) -> None:
-        self.named: Named = named or {}
-        self._allow = allow
-        self._deny = deny
-
-    def allowed(self, key: str) -> bool:
-        """Whether the key becomes a series; it is matched as a whole, as Prometheus does."""
-        if self._deny is not None and self._deny.fullmatch(key):
-            return False
-        return self._allow is None or bool(self._allow.fullmatch(key))
 
 
 Named = Mapping[str, NamedKey]

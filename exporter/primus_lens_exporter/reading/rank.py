@@ -15,16 +15,16 @@ from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.consumer import Consumer, PastFile
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.layout import METRICS_FILE, RUNS_FILE
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.runs import Runs
 from primus_lens_exporter.reading.segment import Segment, State
 from primus_lens_exporter.reading.segments import Segments
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
 from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 QUIET_SECONDS = 10.0  # then an unwatched rank is read with the looks alone
 LOOK_SECONDS = 1.0  # between looks for rewritten files, and for new ones where nobody tells
@@ -41,8 +41,8 @@ class RankFiles(Watched):
         volume: Volume,
         rank: RankDirectory,
         consumer: Consumer,
-        settings: Settings,
-        telemetry: Telemetry,
+        settings: ReadingSettings,
+        counts: Counts,
         watcher: Watcher,
     ) -> None:
         self.path = f"{volume.root.path}/{rank.name}"
@@ -62,9 +62,9 @@ class RankFiles(Watched):
         self._root = volume.root
         self._consumer = consumer
         self._settings = settings
-        self._telemetry = telemetry
+        self._counts = counts
         self._listing = Listing(volume.root, rank.name, watcher, self)
-        self._segments = Segments(volume.root, rank.name, self.tenant, settings, telemetry)
+        self._segments = Segments(volume.root, rank.name, self.tenant, settings, counts)
         self._runs = Runs(consumer, self, self.tenant, settings.series_grace_seconds)
         self._labels: Labels | None = None
         self._changed = True
@@ -241,15 +241,14 @@ class RankFiles(Watched):
             self._consumer.forget(file.key)
 
     def _take(self, labels: Labels, chunk: bytes, file: Segment) -> None:
-        tail, telemetry = file.tail, self._telemetry
+        tail, counts = file.tail, self._counts
         if tail.too_long:
-            telemetry.lines.labels(decode.TOO_LONG).inc(tail.too_long)
+            counts.lines[decode.TOO_LONG] += tail.too_long
             tail.too_long = 0
-        telemetry.bytes.inc(len(chunk))
+        counts.bytes += len(chunk)
         batch = decode.decode(chunk)
         tail.careful = len(batch.records) < sum(batch.results.values())
-        for result, count in batch.results.items():
-            telemetry.lines.labels(result).inc(count)
+        counts.lines.update(batch.results)
         if batch.records:
             self.newest = batch.records[-1].timestamp
             self._consumer.take(labels, batch.records, file.key, tail.offset, self)

@@ -13,13 +13,13 @@ import os
 from primus_lens_exporter.reading import segment
 from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.consumer import PastFile
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.listing import Entry
 from primus_lens_exporter.reading.refusals import Refusals
 from primus_lens_exporter.reading.segment import Segment, State
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import REPLACED, TRUNCATED, FileId, Tail
 from primus_lens_exporter.reading.tenant import Tenant
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 
 class Segments:
@@ -30,8 +30,8 @@ class Segments:
         root: Beneath,
         directory: str,
         tenant: Tenant,
-        settings: Settings,
-        telemetry: Telemetry,
+        settings: ReadingSettings,
+        counts: Counts,
     ) -> None:
         self.refusals = Refusals(f"{root.path}/{directory}", tenant)
         self.stale = False
@@ -40,7 +40,7 @@ class Segments:
         self._directory = directory
         self._tenant = tenant
         self._line_bytes = settings.limits_line_bytes
-        self._events = telemetry.file_events
+        self._events = counts.file_events
         self._files: dict[FileId, Segment] = {}
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class Segments:
             return False
         if event in (TRUNCATED, REPLACED):
             file.key = ""  # it begins with another line
-            self._events.labels(event).inc()
+            self._events[event] += 1
         return event is not None
 
     def next(self, file: Segment) -> bytes | None:
@@ -158,7 +158,7 @@ class Segments:
             return None
         self.refusals.lift(entry.name)
         self._tenant.files += 1
-        self._events.labels("opened").inc()
+        self._events["opened"] += 1
         self.let_go(file)
         return file
 
@@ -191,4 +191,4 @@ class Segments:
         del self._files[file.tail.id]
         file.tail.detach()
         self._tenant.files -= 1
-        self._events.labels("closed").inc()
+        self._events["closed"] += 1

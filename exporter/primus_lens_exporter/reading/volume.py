@@ -17,9 +17,9 @@ from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.layout import CONTAINER, NODE, RANK
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.refusals import Refusals
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
-from primus_lens_exporter.settings import Settings
 
 TOP = "."
 
@@ -47,7 +47,7 @@ class Volume(Watched):
         name: str,
         tenant: Tenant,
         tenant_of: Callable[[str], Tenant],
-        settings: Settings,
+        settings: ReadingSettings,
         watcher: Watcher,
         *,
         by_container: bool = False,

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.remote_write import protocol
 from primus_lens_exporter.remote_write.batch import Batch
@@ -50,9 +51,8 @@ class Outbox(Consumer):
         limit_bytes: int,
         client: Client,
         telemetry: RemoteWriteTelemetry,
-        label_bytes: int,
+        rules: SeriesRules,
         added: Labels,
-        allowed: Callable[[str], bool],
     ) -> None:
         """From here on the spool is the outbox's; it is closed with it."""
         self._spool = spool
@@ -62,7 +62,7 @@ class Outbox(Consumer):
         self._positions = spool.positions()
         self._clocks = spool.clocks()
         self._unclaimed = set(self._positions)
-        self._sampler = Sampler(protocol.identify, label_bytes, added, self._clocks, allowed)
+        self._sampler = Sampler(protocol.identify, rules, added, self._clocks)
         self._pace = Pace(time.monotonic())
         self._files: defaultdict[Holder, set[str]] = defaultdict(set)
         self._batch = Batch()

@@ -9,11 +9,12 @@ from typing import Any
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.model.key_rules import KeyRules
-from primus_lens_exporter.model.labels import encoded, label_text
+from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK
+from primus_lens_exporter.model.labels import label_text
 from primus_lens_exporter.model.loss import LOSS
 from primus_lens_exporter.model.record import Record, as_float, is_sample
 from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Holder
 from primus_lens_exporter.series.family import Family
 from primus_lens_exporter.series.suffixes import Suffixes
@@ -33,9 +34,8 @@ UNKNOWN = RunInfo({}, {})
 class Families:
     """All families of trainings' series, and what their runs share."""
 
-    def __init__(self, rules: KeyRules, keys_per_rank: int) -> None:
+    def __init__(self, rules: SeriesRules) -> None:
         self.rules = rules
-        self.keys_per_rank = keys_per_rank
         self.suffixes = Suffixes()
         self.metric = Family(
             "primus_lens_wandb_metric", "gauge", "Newest value logged under each key."
@@ -75,34 +75,12 @@ class RunSeries:
     BASE = 2  # the series that every run has
 
     __slots__ = (
-        "_families",
-        "_info",
-        "_keys",
-        "_label_bytes",
-        "_labels",
-        "_loss_keys",
-        "_made",
-        "_metric_prefix",
-        "_named",
-        "_records",
-        "_step",
-        "_step_fix",
-        "_timestamp",
-        "_trails",
-        "_unwanted",
-        "holders",
-        "info",
-        "quota",
-        "trail",
+        "_families", "_info", "_keys", "_labels", "_loss_keys", "_made", "_metric_prefix",
+        "_named", "_records", "_step", "_step_fix", "_timestamp", "_trails", "_unwanted",
+        "holders", "info", "quota", "trail",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        families: Families,
-        labels: str,
-        holder: Holder,
-        label_bytes: int,
-    ) -> None:
+    def __init__(self, families: Families, labels: str, holder: Holder) -> None:
         """The holder's quota has been asked for BASE series already."""
         self.holders: set[Holder] = {holder}
         self.quota = holder.quota
@@ -119,7 +97,6 @@ class RunSeries:
             self.trail = Trail()
         self._families = families
         self._labels = labels
-        self._label_bytes = label_bytes
         self._made = self.BASE
         self._metric_prefix = families.metric.prefix(labels)
         self._keys: dict[str, int] = {}
@@ -275,17 +252,14 @@ class RunSeries:
 
     def _reason_against(self, key: str) -> str | None:
         if key in self._unwanted:
-            return "key_rules"
-        most = self._families.keys_per_rank
-        if len(self._keys) >= most:
-            return "keys_per_rank"
-        if len(encoded(key)) > self._label_bytes:
-            return "label_bytes"
-        if self._families.rules.allowed(key):
-            return None
-        if len(self._unwanted) < most:  # so as not to match it again
-            self._unwanted.add(key)
-        return "key_rules"
+            return KEY_RULES
+        rules = self._families.rules
+        if len(self._keys) >= rules.limits_keys_per_rank:
+            return KEYS_PER_RANK
+        reason = rules.against_key(key)
+        if reason == KEY_RULES and len(self._unwanted) < rules.limits_keys_per_rank:
+            self._unwanted.add(key)  # so as not to match it again
+        return reason
 
     def _add(self, family: Family, dropped: Counter[str]) -> int | None:
         """A series without labels of its own; None where there is no room for one."""
