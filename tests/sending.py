@@ -11,8 +11,8 @@ from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.remote_write import setup
 from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 from serving import Exporter
 from yarl import URL
 

@@ -18,8 +18,8 @@ from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.reading import counts
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_hook import contract
 from primus_lens_hook.boot import start
 from primus_lens_toolkit import access

@@ -18,7 +18,6 @@ from primus_lens_toolkit.kubernetes_api import Api
 from primus_lens_exporter.live.health import Health
 from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
-from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.pods.watch import PodWatch
@@ -36,9 +35,10 @@ from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup
 from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.serving.page import Page
+from primus_lens_exporter.serving.routes import application
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.web import application
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 

@@ -20,7 +20,7 @@ from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_webhook.telemetry import Telemetry as WebhookTelemetry
 
 MADE = "charts/primus-lens-wandb/dashboards"

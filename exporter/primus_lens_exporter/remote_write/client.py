@@ -10,7 +10,7 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
-from primus_lens_exporter.http_peer import Peer, describe
+from primus_lens_exporter.http_client.peer import Peer, describe
 from primus_lens_exporter.remote_write.config import Config
 from primus_lens_exporter.remote_write.protocol import HEADERS
 

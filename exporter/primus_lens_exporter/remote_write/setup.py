@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from primus_lens_exporter.http_peer import describe
+from primus_lens_exporter.http_client.peer import describe
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.remote_write.client import Client
 from primus_lens_exporter.remote_write.config import Config, load

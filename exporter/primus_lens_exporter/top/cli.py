@@ -14,9 +14,9 @@ from primus_lens_toolkit.flags import Parser, argument, positive
 from rich.console import Console
 from yarl import URL
 
-from primus_lens_exporter import http_config
-from primus_lens_exporter.http_config import HttpConfig
-from primus_lens_exporter.http_peer import describe
+from primus_lens_exporter.http_client import config as http_config
+from primus_lens_exporter.http_client.config import HttpConfig
+from primus_lens_exporter.http_client.peer import describe
 from primus_lens_exporter.top import once, text
 from primus_lens_exporter.top.client import Client, Trouble
 from primus_lens_exporter.top.watch import Watch

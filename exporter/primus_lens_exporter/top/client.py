@@ -11,8 +11,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from primus_lens_exporter.http_config import HttpConfig
-from primus_lens_exporter.http_peer import Peer, describe
+from primus_lens_exporter.http_client.config import HttpConfig
+from primus_lens_exporter.http_client.peer import Peer, describe
 from primus_lens_exporter.live.schema import Snapshot
 
 TIMEOUT_SECONDS = 10.0

@@ -14,9 +14,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from primus_lens_exporter.model.labels import label_text
-from primus_lens_exporter.process import ProcessSeries
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.series.family import Family
+from primus_lens_exporter.serving.process import ProcessSeries
 
 PREFIX = "primus_lens_exporter_"
 

@@ -9,11 +9,11 @@ from aiohttp import web
 from primus_lens_toolkit import health
 
 from primus_lens_exporter.live import static
+from primus_lens_exporter.live.api import Api
 from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
-from primus_lens_exporter.live.routes import Api
-from primus_lens_exporter.page import Page
 from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.serving.page import Page
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 

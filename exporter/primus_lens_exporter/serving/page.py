@@ -16,7 +16,7 @@ from typing import NamedTuple
 from isal import isal_zlib
 
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.serving.telemetry import Telemetry
 
 LEVEL = 1  # isal's: a ninth of the size in a third of zlib's fastest
 GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"

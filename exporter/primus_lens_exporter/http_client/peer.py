@@ -17,7 +17,7 @@ import aiohttp
 from primus_lens_hook import __version__
 from yarl import URL
 
-from primus_lens_exporter.http_config import BasicAuth, HttpConfig, TlsConfig
+from primus_lens_exporter.http_client.config import BasicAuth, HttpConfig, TlsConfig
 
 
 class Peer:
