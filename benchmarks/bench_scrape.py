@@ -42,7 +42,7 @@ def identity(rank):
 
 
 class Holder:
-    quota = trails = Quota(10**9, "none")
+    quota = history_quota = Quota(10**9, "none")
 
     def dropped(self, reason, _):
         raise AssertionError(reason)

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["primus_lens_exporter"]):
     from primus_lens_exporter.model.series_rules import SeriesRules
     from primus_lens_exporter.pods.cache import PodCache
     from primus_lens_exporter.reading import decode, runs_file
-    from primus_lens_exporter.reading.beneath import Beneath
+    from primus_lens_exporter.reading.safe_open import SafeDirectory
     from primus_lens_exporter.reading.tail import Tail
     from primus_lens_exporter.reading.tenant import Tenants
     from primus_lens_exporter.series.store import Store
@@ -41,7 +41,7 @@ class Holder:
 
     def __init__(self):
         tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
-        self.quota, self.trails = tenant.quota, tenant.trails
+        self.quota, self.history_quota = tenant.quota, tenant.history_quota
 
     def dropped(self, _, values):
         assert values > 0
@@ -106,7 +106,7 @@ def main():
         for number, seed in enumerate(SEEDS):
             with open(os.path.join(corpus, str(number)), "wb") as file:
                 file.write(seed)
-        root = Beneath(directory, hold=True)
+        root = SafeDirectory(directory, hold=True)
         store = Store(SeriesRules())
         flags = [f"-max_total_time={seconds}", "-max_len=4096", f"-artifact_prefix={directory}/"]
         atheris.Setup([sys.argv[0], *flags, corpus], lambda data: check(root, store, data))

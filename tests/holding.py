@@ -7,9 +7,9 @@ from primus_lens_exporter.model.quota import Quota
 
 
 class Holder:
-    def __init__(self, limit=1000, above=None, trails=10):
+    def __init__(self, limit=1000, above=None, histories=10):
         self.quota = Quota(limit, "series_per_pod", above)
-        self.trails = Quota(trails, "trails_per_pod")
+        self.history_quota = Quota(histories, "trails_per_pod")
         self.drops = Counter()
         self.limits = Counter()
 

@@ -4,10 +4,10 @@
 import time
 
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.rank import RankFiles
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
@@ -38,7 +38,7 @@ class Recorder(Consumer):
 class Reader:
     """The reading side alone, on one rank's directory; its clock is the test's."""
 
-    def __init__(self, root, consumer, *, hold, kind=Beneath):
+    def __init__(self, root, consumer, *, hold, kind=SafeDirectory):
         options, self.watcher = ReadingSettings(), Watcher()
         tenants = Tenants(options, Counts(), PodCache())
         self.root = kind(str(root), hold=hold)

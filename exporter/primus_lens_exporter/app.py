@@ -19,12 +19,12 @@ from primus_lens_exporter.live.health import Health
 from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.informer import PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.watch import PodWatch
-from primus_lens_exporter.reading.beneath import require_openat2
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.safe_open import require_openat2
 from primus_lens_exporter.reading.sources import (
     DirectorySource,
     KubeletSource,
@@ -57,8 +57,8 @@ async def serve(settings: Settings) -> None:
     store = Store(settings)
     async with contextlib.AsyncExitStack() as stack:
         if settings.of_pods:
-            watch = _watch(settings, telemetry, pods)
-            stack.callback(watch.stop)
+            informer = _informer(settings, telemetry, pods)
+            stack.callback(informer.stop)
         follower = _follower(store, settings, telemetry.reading, pods)
         stack.callback(follower.close)
         work = [follower.run()]
@@ -99,16 +99,16 @@ async def _until(stop: asyncio.Event, work: Sequence[Coroutine[None, None, None]
         await asyncio.gather(*running, stopping, return_exceptions=True)
 
 
-def _watch(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodWatch:
-    watch = PodWatch(
+def _informer(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodInformer:
+    informer = PodInformer(
         Api(f"primus-lens-exporter/{__version__}"),
         pods,
         KubernetesTelemetry(telemetry.registry, pods),
         "" if settings.records_all_nodes else settings.kubernetes_node_name,
         settings.kubernetes_pod_labels,
     )
-    watch.start()
-    return watch
+    informer.start()
+    return informer
 
 
 def _follower(consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache) -> Follower:

@@ -13,7 +13,7 @@ from primus_lens_toolkit import flags, listen, logs
 from primus_lens_toolkit.kubernetes_api import NotConfigured
 
 from primus_lens_exporter.app import serve
-from primus_lens_exporter.reading.beneath import NoOpenat2
+from primus_lens_exporter.reading.safe_open import NoOpenat2
 from primus_lens_exporter.remote_write.setup import CannotSend
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 

@@ -48,7 +48,7 @@ NEVER = (-1, -1)
 
 
 class Series:
-    """One series. `id` is what `Sampler` was told to make of its name and labels."""
+    """One series. `id` is what `SampleBuilder` was told to make of its name and labels."""
 
     __slots__ = ("id", "last", "newest", "rank")
 
@@ -96,7 +96,7 @@ def in_order(records: list[Record]) -> list[Record]:
     return sorted(records, key=_timestamp)  # nearly free when they are in order
 
 
-class Sampler:
+class SampleBuilder:
     """Makes the samples of all ranks. `dropped` counts by reason what became none."""
 
     def __init__(

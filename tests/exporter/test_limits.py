@@ -14,8 +14,8 @@ from hostile import FILE, Node
 from kubelet import rank, series
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading import runs_file
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
 from serving import record, until
@@ -149,7 +149,7 @@ def test_ranks_that_are_gone_count_until_their_last_values_are(limited):
 
 
 def test_runs_that_are_told_of(tmp_path):
-    root = Beneath(str(tmp_path), hold=False)
+    root = SafeDirectory(str(tmp_path), hold=False)
     for number in range(3):
         runs = {f"{number}-{run}": {} for run in range(50_000)}
         (tmp_path / str(number)).write_text(json.dumps(runs))

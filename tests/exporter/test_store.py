@@ -10,7 +10,7 @@ from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.model.series_rules import SeriesRules
-from primus_lens_exporter.series.family import Family
+from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.series.store import Store
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -216,12 +216,12 @@ def test_keys_that_nobody_uses_are_forgotten():
     holder = Holder()
     store = filled(Record(1.0, {"a": 1}, 1), holder=holder)
     store.release(holder)
-    assert store._families.suffixes._known == {}
+    assert store._families.key_cache._known == {}
 
 
 @given(st.lists(st.booleans() | st.floats(), max_size=60))
 def test_slots_are_reused_and_never_mixed(steps):
-    family, live = Family("f", "gauge", "help"), {}
+    family, live = MetricFamily("f", "gauge", "help"), {}
     for number, step in enumerate(steps):
         if step is True and live:
             family.remove(live.pop(next(iter(live)))[0])

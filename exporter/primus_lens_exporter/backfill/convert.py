@@ -18,7 +18,7 @@ from primus_lens_exporter.model.labels import Labels, of_pod
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record, is_sample
 from primus_lens_exporter.model.series_rules import SeriesRules
-from primus_lens_exporter.samples import Sample, Sampler
+from primus_lens_exporter.samples import Sample, SampleBuilder
 
 BATCH_RECORDS = 256
 SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the memory
@@ -48,7 +48,7 @@ class Holding:
         self.quota = Quota(SERIES, "series_per_rank")
 
     def dropped(self, reason: str, values: int) -> None:
-        """The sampler counts."""
+        """The builder counts."""
 
 
 def backfill(
@@ -58,7 +58,7 @@ def backfill(
     advance: Callable[[int], object],
 ) -> Summary:
     """Write all ranks. `advance` is told of bytes that were read. Raises OSError for `out`."""
-    reader, sampler = Reader(advance), Sampler(identify, SeriesRules(), added)
+    reader, builder = Reader(advance), SampleBuilder(identify, SeriesRules(), added)
     span: list[int] = []
     with OpenMetrics(out) as text:
         # What several ranks of a node say of it is one series, which cannot be written twice.
@@ -67,15 +67,15 @@ def backfill(
             for labels in of_node:
                 rank = Holding()
                 for logged, sampled in _batches(reader.merged(ranks[labels])):
-                    samples = sampler.take(labels, logged, rank)
-                    of_system = sampler.take(labels, sampled, node)
+                    samples = builder.take(labels, logged, rank)
+                    of_system = builder.take(labels, sampled, node)
                     text.add(samples)
                     text.add_system(of_system)
                     span = _span(span, samples, of_system)
                 text.end_rank()
-                sampler.release(rank)
+                builder.release(rank)
             text.end_node()
-            sampler.release(node)
+            builder.release(node)
         text.end()
         first, last = span or (None, None)
         return Summary(
@@ -84,7 +84,7 @@ def backfill(
             +reader.lines,
             text.samples,
             text.series,
-            sampler.dropped,
+            builder.dropped,
             first,
             last,
         )

@@ -18,12 +18,12 @@ from isal import igzip
 from multidict import MultiMapping
 from primus_lens_toolkit.health import Handler
 
+from primus_lens_exporter.live.downsampling import Point
 from primus_lens_exporter.live.history import MAX_FILES, Bounds, History, Past, Wanted
 from primus_lens_exporter.live.overview import Overview
-from primus_lens_exporter.live.runs import number
-from primus_lens_exporter.live.thinning import Point
-from primus_lens_exporter.reading.slices import in_slices
-from primus_lens_exporter.series.runseries import RunSeries
+from primus_lens_exporter.live.run_view import number
+from primus_lens_exporter.reading.time_slices import in_slices
+from primus_lens_exporter.series.run_series import RunSeries
 
 WAITING = 16  # charts that may wait for the one being read
 MAX_KEYS = 64  # named in one request

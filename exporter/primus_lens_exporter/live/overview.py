@@ -18,7 +18,7 @@ import msgspec
 from primus_lens_hook import __version__
 
 from primus_lens_exporter.live.hints import hints, speed
-from primus_lens_exporter.live.runs import (
+from primus_lens_exporter.live.run_view import (
     Group,
     Member,
     describe,
@@ -29,8 +29,8 @@ from primus_lens_exporter.live.runs import (
 )
 from primus_lens_exporter.live.schema import Exporter, Hint, Run, Snapshot
 from primus_lens_exporter.model.labels import Labels
-from primus_lens_exporter.reading.slices import in_slices
-from primus_lens_exporter.series.runseries import RunSeries
+from primus_lens_exporter.reading.time_slices import in_slices
+from primus_lens_exporter.series.run_series import RunSeries
 from primus_lens_exporter.series.store import Key, Store
 
 SHOWN = 1_000  # runs, each on one rank
@@ -92,7 +92,7 @@ class Overview:
 
     def _speed(self, key: Key, series: RunSeries, now: float) -> float | None:
         if key not in self._speeds:
-            self._speeds[key] = speed(series.trail, now)
+            self._speeds[key] = speed(series.history, now)
         return self._speeds[key]
 
     def _hinted(self, run: Group, members: list[Member], now: float) -> list[Hint]:

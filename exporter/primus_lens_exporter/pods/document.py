@@ -15,7 +15,7 @@ import msgspec
 from primus_lens_hook import contract
 
 from primus_lens_exporter.model.pod import INJECTED, MISSED, SKIPPED, Pod
-from primus_lens_exporter.pods.labels import series_labels
+from primus_lens_exporter.pods.series_labels import series_labels
 from primus_lens_exporter.pods.workload import Owner, workload
 
 STATUS = contract.STATUS_ANNOTATION

@@ -17,8 +17,8 @@ from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from primus_lens_exporter.pods import telemetry as results
+from primus_lens_exporter.pods.decoder import Garbled
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.wire import Garbled
 
 PATH = "/api/v1/pods"
 CHUNK_BYTES = 64 << 10

@@ -38,7 +38,7 @@ class Holder(SeriesHolder, Protocol):
     """The rank whose records they are."""
 
     @property
-    def trails(self) -> Quota:
+    def history_quota(self) -> Quota:
         """Of how many runs the recent past may be kept."""
 
     def limited(self, limit: str) -> None:

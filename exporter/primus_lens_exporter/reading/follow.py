@@ -19,8 +19,8 @@ from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.rank import RankFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.slices import in_slices
 from primus_lens_exporter.reading.sources import Source
+from primus_lens_exporter.reading.time_slices import in_slices
 from primus_lens_exporter.reading.volume import Volume
 from primus_lens_exporter.reading.watcher import CHANGED, Watcher
 

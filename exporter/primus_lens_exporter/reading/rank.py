@@ -83,9 +83,9 @@ class RankFiles(Watched):
         return self.tenant.quota
 
     @property
-    def trails(self) -> Quota:
+    def history_quota(self) -> Quota:
         """The past that is kept of its tenant's runs."""
-        return self.tenant.trails
+        return self.tenant.history_quota
 
     @property
     def behind(self) -> int:
@@ -139,7 +139,7 @@ class RankFiles(Watched):
                 self._written = self._segments.notice_rewrites() or self._written
             self._list_if_changed()
         except OSError as error:
-            self._segments.refusals.note("", error)
+            self._segments.read_errors.note("", error)
         self._describe(now)
         seconds = self._root.clock() - started
         self._list_at = now + SHARE * seconds
@@ -217,7 +217,7 @@ class RankFiles(Watched):
             self._listing.relist()
         limit = self._settings.limits_directory_entries
         entries = self._listing.changed(limit, METRICS_FILE)
-        self._segments.refusals.lift("")
+        self._segments.read_errors.lift("")
         if entries is None:
             return
         if self._listing.cut:

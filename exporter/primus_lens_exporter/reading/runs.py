@@ -13,8 +13,8 @@ from itertools import islice
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading import runs_file
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.tenant import Tenant
 
 
@@ -33,7 +33,7 @@ class Runs:
         self._added: Labels = ()
         self._ends: dict[str, float] = {}
 
-    def read(self, root: Beneath, names: Iterable[str]) -> None:
+    def read(self, root: SafeDirectory, names: Iterable[str]) -> None:
         """Take over what the files say now."""
         infos = runs_file.read(root, names)
         kept = self._tenant.keep_infos(len(self._infos), len(infos))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from primus_lens_exporter.model.run_info import RunInfo
-from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 
 # Of one rank: the hook keeps 100 runs for each process, a kilobyte at most for each.
 MAX_BYTES = 1 << 20
@@ -32,7 +32,7 @@ class _Run(msgspec.Struct):
 _decoder = msgspec.json.Decoder(dict[str, _Run])
 
 
-def read(root: Beneath, names: Iterable[str]) -> dict[str, RunInfo]:
+def read(root: SafeDirectory, names: Iterable[str]) -> dict[str, RunInfo]:
     """What the files of one rank tell, by run id; nothing for a file that makes no sense."""
     infos: dict[str, RunInfo] = {}
     left = MAX_BYTES
@@ -49,7 +49,7 @@ def read(root: Beneath, names: Iterable[str]) -> dict[str, RunInfo]:
     return infos
 
 
-def _content(root: Beneath, name: str, limit: int) -> bytes:
+def _content(root: SafeDirectory, name: str, limit: int) -> bytes:
     try:
         fd, _ = root.open_regular(name)
         try:

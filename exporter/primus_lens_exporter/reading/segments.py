@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 
 from primus_lens_exporter.reading import segment
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.consumer import PastFile
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.listing import Entry
-from primus_lens_exporter.reading.refusals import Refusals
+from primus_lens_exporter.reading.read_errors import ReadErrors
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.segment import Segment, State
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import REPLACED, TRUNCATED, FileId, Tail
@@ -27,13 +27,13 @@ class Segments:
 
     def __init__(
         self,
-        root: Beneath,
+        root: SafeDirectory,
         directory: str,
         tenant: Tenant,
         settings: ReadingSettings,
         counts: Counts,
     ) -> None:
-        self.refusals = Refusals(f"{root.path}/{directory}", tenant)
+        self.read_errors = ReadErrors(f"{root.path}/{directory}", tenant)
         self.stale = False
         """Whether the names are no longer known to be right."""
         self._root = root
@@ -58,7 +58,7 @@ class Segments:
     def follow(self, entries: list[Entry]) -> None:
         """Take over what a new listing of the directory says; entries have a status."""
         self.stale = False
-        self.refusals.keep({entry.name for entry in entries})
+        self.read_errors.keep({entry.name for entry in entries})
         listed: dict[FileId, Segment] = {}
         for entry in sorted(entries, key=segment.age):
             file_id = segment.identify(entry)
@@ -156,7 +156,7 @@ class Segments:
             file.tail.detach()
             self.stale = True
             return None
-        self.refusals.lift(entry.name)
+        self.read_errors.lift(entry.name)
         self._tenant.files += 1
         self._events["opened"] += 1
         self.let_go(file)
@@ -184,7 +184,7 @@ class Segments:
         return reached
 
     def _refuse(self, name: str, error: OSError) -> None:
-        self.refusals.note(os.path.basename(name), error)
+        self.read_errors.note(os.path.basename(name), error)
         self.stale = True  # a lease, a mode, a second name: nothing tells that it has ended
 
     def _drop(self, file: Segment) -> None:

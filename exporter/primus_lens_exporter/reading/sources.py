@@ -14,8 +14,8 @@ from typing import Protocol
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.reading.beneath import PLACE, Beneath
 from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.safe_open import PLACE, SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Identities, Tenants
 from primus_lens_exporter.reading.volume import POLLED_SECONDS, TOP, WATCHED_SECONDS, Volume
@@ -46,7 +46,7 @@ class DirectorySource:
     def __init__(
         self, path: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
     ) -> None:
-        self._root = Beneath(path, hold=True)
+        self._root = SafeDirectory(path, hold=True)
         self._volume = Volume(
             self._root, TOP, tenants.directory(path), tenants.directory, settings, watcher
         )
@@ -68,7 +68,7 @@ class PodSource(Watched):
     """Volumes of pods. Its two kinds differ in where pods are known from."""
 
     def __init__(
-        self, root: Beneath, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
+        self, root: SafeDirectory, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
     ) -> None:
         self._root = root
         self._tenants = tenants
@@ -152,7 +152,7 @@ class KubeletSource(PodSource):
     def __init__(
         self, kubelet_root: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
     ) -> None:
-        root = Beneath(f"{kubelet_root}/pods", hold=True)
+        root = SafeDirectory(f"{kubelet_root}/pods", hold=True)
         super().__init__(root, tenants, settings, watcher)
         self._listing = Listing(root, TOP, watcher, self)
         self._uids: list[str] = []
@@ -192,8 +192,8 @@ class SharedSource(PodSource):
         settings: ReadingSettings,
         watcher: Watcher,
     ) -> None:
-        # Network volumes: see Beneath.
-        super().__init__(Beneath(path, hold=False), tenants, settings, watcher)
+        # Network volumes: see SafeDirectory.
+        super().__init__(SafeDirectory(path, hold=False), tenants, settings, watcher)
         self._known = pods
 
     def _pods(self) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Tenant:
     ) -> None:
         self.name = name
         self.quota = Quota(settings.limits_series_per_pod, "series_per_pod", node)
-        self.trails = Quota(settings.limits_trails_per_pod, "trails_per_pod")
+        self.history_quota = Quota(settings.limits_trails_per_pod, "trails_per_pod")
         self.part = 0
         """Bytes that one of its ranks may read in this tick."""
         self.files = 0

@@ -17,9 +17,9 @@ from primus_lens_exporter.model.record import Record, is_sample
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer, Holder
-from primus_lens_exporter.series.family import Family
-from primus_lens_exporter.series.runseries import Families, RunSeries
-from primus_lens_exporter.series.systemseries import SystemSeries
+from primus_lens_exporter.series.metric_family import MetricFamily
+from primus_lens_exporter.series.run_series import Families, RunSeries
+from primus_lens_exporter.series.system_series import SystemSeries
 
 Key = tuple[Labels, str]
 """One run on one rank: the labels that say who wrote, and the run's id."""
@@ -37,7 +37,7 @@ class Store(Consumer):
         self._held: defaultdict[Holder, set[Key]] = defaultdict(set)
 
     @property
-    def families(self) -> tuple[Family, ...]:
+    def families(self) -> tuple[MetricFamily, ...]:
         """In the order of the page."""
         return self._families.all + self._system.all
 

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from primus_lens_exporter.model.labels import label_text
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.series.family import Family
+from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.serving.process import ProcessSeries
 
 PREFIX = "primus_lens_exporter_"
@@ -78,8 +78,10 @@ def _counter(name: str, help: str, values: Mapping[str, int], label: str) -> Met
 
 def _lag(counts: Counts) -> bytes:
     """How far reading is behind, for each pod (or plain directory); paths need not be UTF-8."""
-    waiting = Family(PREFIX + "lag_bytes", "gauge", "Bytes that wait to be read.")
-    age = Family(PREFIX + "lag_seconds", "gauge", "Age of the newest record read, while more wait.")
+    waiting = MetricFamily(PREFIX + "lag_bytes", "gauge", "Bytes that wait to be read.")
+    age = MetricFamily(
+        PREFIX + "lag_seconds", "gauge", "Age of the newest record read, while more wait."
+    )
     for who, (size, seconds) in counts.lag.items():
         waiting.add(waiting.prefix(label_text(who)), value=size)
         age.add(age.prefix(label_text(who)), value=seconds)

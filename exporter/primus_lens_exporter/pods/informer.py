@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the cache true: a list, then watches from where it ended, in a thread of its own.
+"""List-watch informer: lists the pods, then watches from there, in a thread of its own.
 
 The thread never dies and never spins, whatever the API does; while nothing can be learnt,
 the cache stays as it is. It never asks for more than `list` and `watch` on pods.
@@ -18,8 +18,8 @@ from typing import NamedTuple
 from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 
 from primus_lens_exporter.model.pod import Pod
+from primus_lens_exporter.pods import decoder
 from primus_lens_exporter.pods import telemetry as results
-from primus_lens_exporter.pods import wire
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.request import Requests, Stopped, Trouble, status_trouble
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
@@ -55,7 +55,7 @@ class Pace(NamedTuple):
 PACE = Pace()
 
 
-class PodWatch:
+class PodInformer:
     """Keeps a cache of the pods of one node, or of all nodes where `node` is empty."""
 
     def __init__(
@@ -114,7 +114,7 @@ class PodWatch:
         query = {**self._selector, "limit": str(self._page_pods)}
         while True:
             with self._requests.page(query, self._pace.longest) as body:
-                page = wire.page(body, self._allowed)
+                page = decoder.page(body, self._allowed)
             pods |= {pod.uid: pod for pod in page.pods}
             self._telemetry.skipped.inc(page.skipped)
             if not page.following:
@@ -134,20 +134,20 @@ class PodWatch:
         }
         with self._requests.lines(query, self._pace.watch + self._pace.margin) as lines:
             for line in lines:
-                self._take(wire.event(line, self._allowed))
+                self._take(decoder.event(line, self._allowed))
                 self._fine()
         self._cache.forget()
         self._fine()
 
-    def _take(self, event: wire.Event) -> None:
-        if event.type == wire.ERROR:
+    def _take(self, event: decoder.Event) -> None:
+        if event.type == decoder.ERROR:
             self._version = ""
             raise status_trouble(event.code, "an event of the watch")
         if event.pod is not None:
             self._cache.put(event.pod)
-            if event.type == wire.DELETED:
+            if event.type == decoder.DELETED:
                 self._cache.remove(event.pod.uid)
-        elif event.type in wire.OF_PODS:
+        elif event.type in decoder.OF_PODS:
             self._telemetry.skipped.inc()
         self._version = event.version or self._version
 

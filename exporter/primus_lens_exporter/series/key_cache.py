@@ -10,7 +10,7 @@ from __future__ import annotations
 from primus_lens_exporter.model.labels import encoded, label_text
 
 
-class Suffixes:
+class KeyCache:
     """Counts who uses each key."""
 
     def __init__(self) -> None:

@@ -10,11 +10,11 @@ from api_server import ApiServer, pod, silent
 from hypothesis import given
 from hypothesis import strategies as st
 from pod_world import World
-from primus_lens_exporter.pods import request, watch
+from primus_lens_exporter.pods import informer, request
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.decoder import Garbled
+from primus_lens_exporter.pods.informer import Pace
 from primus_lens_exporter.pods.telemetry import RESULTS, VERBS
-from primus_lens_exporter.pods.watch import Pace
-from primus_lens_exporter.pods.wire import Garbled
 from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 from serving import until
 
@@ -43,15 +43,15 @@ def server():
 
 
 def test_a_continue_token_that_expires_begins_the_list_again(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(watch, "PAGE_PODS", 1)
+    monkeypatch.setattr(informer, "PAGE_PODS", 1)
     server.fail("list", lambda handler: (server.compact(), handler.list({"limit": "1"})))
     stale = {"limit": "1", "continue": "1:1"}
     server.fail("list", lambda handler: handler.list(stale))
     world = World(server, tmp_path, monkeypatch)
-    world.watch.start()
+    world.informer.start()
     world.heals()
     assert world.result("list", "gone") == 1
-    world.watch.stop()
+    world.informer.stop()
 
 
 def test_a_page_that_is_too_long_is_asked_for_in_pieces(server, tmp_path, monkeypatch):
@@ -59,10 +59,10 @@ def test_a_page_that_is_too_long_is_asked_for_in_pieces(server, tmp_path, monkey
     for number in range(100):
         server.put(pod(f"p{number}"))
     world = World(server, tmp_path, monkeypatch)
-    world.watch.start()
+    world.informer.start()
     world.heals()
     assert world.result("list", "garbled") >= 1
-    world.watch.stop()
+    world.informer.stop()
 
 
 @pytest.mark.parametrize("method", ["replace", "put"])
@@ -76,10 +76,10 @@ def test_a_fault_of_ours_is_logged_and_ends_nothing(server, tmp_path, monkeypatc
         getattr(PodCache, method)(world.cache, given)
 
     monkeypatch.setattr(world.cache, method, fragile)
-    world.watch.start()
+    world.informer.start()
     world.heals()
     assert "ZeroDivisionError: once" in caplog.text
-    world.watch.stop()
+    world.informer.stop()
 
 
 LARGE = """
@@ -88,21 +88,21 @@ from pathlib import Path
 from primus_lens_toolkit.kubernetes_api import Api
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.watch import PodWatch
+from primus_lens_exporter.pods.informer import PodInformer
 from prometheus_client import CollectorRegistry
 status = Path("/proc/self/status")
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) / 1024
 cache, start = PodCache(), peak()
 api = Api()
 imported = peak()
-watch = PodWatch(api, cache, KubernetesTelemetry(CollectorRegistry(), cache))
+informer = PodInformer(api, cache, KubernetesTelemetry(CollectorRegistry(), cache))
 began = time.monotonic()
-watch.start()
+informer.start()
 while not cache.synced:
     time.sleep(0.01)
 print(len(cache), f"{time.monotonic() - began:.2f} s, {peak() - imported:.1f} MB for the pods",
       f"{imported - start:.1f} MB for the client", sep=", ")
-watch.stop()
+informer.stop()
 """
 
 
@@ -131,11 +131,11 @@ def test_starting_while_the_api_is_away_and_stopping_before_it_is_back(
 ):
     world = World(server, tmp_path, monkeypatch, pace=Pace())
     server.stop()
-    world.watch.start()
+    world.informer.start()
     until(lambda: world.result("list", "unreachable"))
     assert (world.cache.synced, len(world.cache)) == (False, 0)
-    world.watch.stop()
-    assert not world.watch._thread.is_alive()
+    world.informer.stop()
+    assert not world.informer._thread.is_alive()
     server.start()
 
 
@@ -143,12 +143,12 @@ def test_starting_while_the_api_is_away_and_stopping_before_it_is_back(
 def test_stops_at_once_while_nothing_comes(server, tmp_path, monkeypatch, phase):
     server.fail(phase, silent)
     world = World(server, tmp_path, monkeypatch, pace=Pace())
-    world.watch.start()
+    world.informer.start()
     until(lambda: server.count(phase))
     began = time.monotonic()
-    world.watch.stop()
-    assert not world.watch._thread.is_alive()
-    assert time.monotonic() - began < watch.STOP_SECONDS
+    world.informer.stop()
+    assert not world.informer._thread.is_alive()
+    assert time.monotonic() - began < informer.STOP_SECONDS
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "clusters: 7", "\0"])
@@ -173,6 +173,6 @@ def test_every_result_starts_at_zero(server, tmp_path, monkeypatch):
 
 
 def test_what_needs_no_cluster_does_not_pay_for_the_client():
-    program = "import sys, primus_lens_exporter.pods.watch; print('kubernetes' in sys.modules)"
+    program = "import sys, primus_lens_exporter.pods.informer; print('kubernetes' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

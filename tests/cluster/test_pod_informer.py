@@ -12,8 +12,8 @@ import time
 import pytest
 from cluster_access import Wire, in_the_cluster, kubeconfig
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.informer import Pace, PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.watch import Pace, PodWatch
 from primus_lens_toolkit.kubernetes_api import Api
 from prometheus_client import CollectorRegistry
 from serving import until
@@ -87,7 +87,7 @@ def following(monkeypatch):
             monkeypatch.setenv("KUBECONFIG", str(path))
         cache, registry = PodCache(), CollectorRegistry()
         telemetry = KubernetesTelemetry(registry, cache)
-        watches.append(PodWatch(Api(), cache, telemetry, node, [LABEL], pace))
+        watches.append(PodInformer(Api(), cache, telemetry, node, [LABEL], pace))
         watches[-1].start()
         return cache, registry
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 
 import pytest
-from primus_lens_exporter.reading.beneath import DIRECTORY, Beneath, HardLink, NotRegular
+from primus_lens_exporter.reading.safe_open import DIRECTORY, HardLink, NotRegular, SafeDirectory
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def root(tmp_path):
     (tmp_path / "root" / "dir").mkdir(parents=True)
     (tmp_path / "root" / "dir" / "file").write_text("text")
     (tmp_path / "secret").write_text("secret")
-    root = Beneath(str(tmp_path / "root"), hold=True)
+    root = SafeDirectory(str(tmp_path / "root"), hold=True)
     yield root
     root.close()
 
@@ -120,7 +120,7 @@ def test_the_root_itself_may_be_made_anew(root, tmp_path):
 
 def test_without_hold_nothing_stays_open_between_passes(tmp_path, root):
     before = set(os.listdir("/proc/self/fd"))
-    lent = Beneath(root.path, hold=False)
+    lent = SafeDirectory(root.path, hold=False)
     assert read(lent, "dir/file") == b"text"
     lent.release()
     assert set(os.listdir("/proc/self/fd")) == before

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fewer points than there are, such that a chart of them looks the same.
+"""Downsampling: fewer points than there are, such that a chart of them looks the same.
 
 Neighbours are put together, twice as many each time that there are too many, and of each
 stretch its lowest and its highest value stay, and one that is not finite: what stands out
-is never thinned away. Memory is bounded by the number of points asked for. Pure.
+is never dropped. Memory is bounded by the number of points asked for. Pure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Point(NamedTuple):
     value: float
 
 
-class Thinning:
+class Downsampler:
     """Takes the points of one key in their order, and keeps all while there are few.
 
     Beyond `most` it keeps between half of that and all of it, and those that are not finite.

@@ -20,7 +20,7 @@ KEPT = 390  # 65 minutes: the hour before the last five
 MAX_LOSSES = 4  # of one run on one rank: 20 kB at most
 
 
-class Trail:
+class RecentHistory:
     """Grows by one sample in ten seconds at most, and holds 65 minutes of them."""
 
     __slots__ = ("at", "due", "losses", "steps")

@@ -4,7 +4,7 @@ import time
 import pytest
 from api_server import ApiServer, error_event, page, pod, raw, reset, silent, status, trickle
 from pod_world import PACE, World
-from primus_lens_exporter.pods import request, watch
+from primus_lens_exporter.pods import informer, request
 from serving import until
 
 
@@ -17,14 +17,14 @@ def server():
 @pytest.fixture
 def world(server, tmp_path, monkeypatch):
     world = World(server, tmp_path, monkeypatch)
-    world.watch.start()
+    world.informer.start()
     until(lambda: world.cache.synced)
     until(lambda: server.watching)
     yield world
     began = time.monotonic()
-    world.watch.stop()
-    assert not world.watch._thread.is_alive()
-    assert time.monotonic() - began < watch.STOP_SECONDS
+    world.informer.stop()
+    assert not world.informer._thread.is_alive()
+    assert time.monotonic() - began < informer.STOP_SECONDS
     assert world.result("list", "fault") + world.result("watch", "fault") == 0
 
 
@@ -32,7 +32,7 @@ def test_pods_come_change_and_go(world):
     assert world.right()
     world.heals()
     world.server.delete("a")
-    until(lambda: "uid-of-a" in world.watch._cache._gone)
+    until(lambda: "uid-of-a" in world.informer._cache._gone)
     assert world.cache.get("uid-of-a").name == "a"
     assert world.number("pods") == 3
     assert world.number("watch_age_seconds") < 2
@@ -95,7 +95,7 @@ def test_a_watch_that_fails_is_counted_and_healed(world, fault, result, lists):
 
 
 def test_the_same_version_is_not_resumed_for_ever(world):
-    world.server.fail("watch", status(504), times=watch.RESUMES)
+    world.server.fail("watch", status(504), times=informer.RESUMES)
     until(lambda: world.server.count("list") == 2)
     world.heals()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens what lies below a directory that others write to, and never anything else.
+"""Sandboxed opens below a directory that untrusted pods write to.
 
 Whoever can write there may put a symbolic link, a FIFO, a device or a second name of a
 foreign file in the place of a file or of any directory above it, at any moment. So every
@@ -83,7 +83,7 @@ def require_openat2() -> None:
         os.close(here)
 
 
-class Beneath:
+class SafeDirectory:
     """A trusted directory, and the only way to what others have put below it.
 
     With `hold` its descriptor stays open. Without, it is closed by `release` after each

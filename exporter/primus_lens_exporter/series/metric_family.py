@@ -21,7 +21,7 @@ PART_SERIES = 5_000
 PIECES = 3  # of a series: what its run shares, what is its own, the number
 
 
-class Family:
+class MetricFamily:
     """One metric family. `values[slot]` is the number of the series `add` returned."""
 
     def __init__(self, name: str, kind: str, help: str) -> None:

@@ -23,7 +23,7 @@ FAR = 1 << 30
 
 
 @dataclasses.dataclass
-class State:
+class Model:
     """All that the screen shows."""
 
     snapshot: Snapshot

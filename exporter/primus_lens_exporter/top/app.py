@@ -20,9 +20,9 @@ from rich.live import Live
 
 from primus_lens_exporter.live.schema import Snapshot
 from primus_lens_exporter.top.client import Client, Trouble
-from primus_lens_exporter.top.keys import Keyboard, Keys
+from primus_lens_exporter.top.keyboard import Keyboard, Keys
+from primus_lens_exporter.top.model import Model
 from primus_lens_exporter.top.screen import Screen
-from primus_lens_exporter.top.state import State
 
 # Sequences come in one piece, or a network apart: what is longer in coming was Esc alone.
 ESCAPE_SECONDS = 0.1
@@ -40,15 +40,15 @@ Event = Snapshot | Trouble | bytes | End | None
 """An answer or none, bytes from the keyboard (none: nothing has followed), the end, a redraw."""
 
 
-class Watch:
+class App:
     """One screen, from its first picture to its last."""
 
     def __init__(self, client: Client, first: Snapshot, interval: float, console: Console) -> None:
         self._client = client
         self._interval = interval
         self._console = console
-        self._state = State(first, time.time())
-        self._screen = Screen(client.shown, self._state)
+        self._model = Model(first, time.time())
+        self._screen = Screen(client.shown, self._model)
         self._keys = Keys()
         self._input = sys.stdin.fileno()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -124,13 +124,13 @@ class Watch:
 
     def _take(self, event: Snapshot | Trouble | bytes | None) -> bool:
         """Returns whether a key says to end."""
-        state = self._state
+        model = self._model
         if isinstance(event, bytes):
-            return any(state.press(key) for key in self._typed(event))
+            return any(model.press(key) for key in self._typed(event))
         if isinstance(event, Trouble):
-            state.trouble = str(event)
-        elif event is not None and not state.paused:
-            state.snapshot, state.seen, state.trouble = event, time.time(), ""
+            model.trouble = str(event)
+        elif event is not None and not model.paused:
+            model.snapshot, model.seen, model.trouble = event, time.time(), ""
         return False
 
     def _typed(self, data: bytes) -> list[str]:

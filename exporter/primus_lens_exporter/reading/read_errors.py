@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Container
 
-from primus_lens_exporter.reading.beneath import HardLink, NotRegular
+from primus_lens_exporter.reading.safe_open import HardLink, NotRegular
 from primus_lens_exporter.reading.tenant import Tenant
 
 REASONS = {
@@ -20,8 +20,8 @@ REASONS = {
 REMEMBERED = 100  # names in one directory; more are counted at each look
 
 
-class Refusals:
-    """Remembers why each name was refused, until it is read after all or gone."""
+class ReadErrors:
+    """Remembers the error of each name, until it can be read or is gone."""
 
     __slots__ = ("_directory", "_reasons", "_tenant")
 
@@ -31,7 +31,7 @@ class Refusals:
         self._reasons: dict[str, str] = {}
 
     def note(self, name: str, error: OSError) -> None:
-        """Count a refusal, unless the name was refused for the same reason before."""
+        """Count an error, unless the name failed for the same reason before."""
         if isinstance(error, FileNotFoundError):
             return  # deleted since it was listed, which is everybody's right
         reason = _reason(error)
@@ -41,11 +41,11 @@ class Refusals:
             self._tenant.refused(reason, f"{self._directory}/{name}", error.strerror)
 
     def lift(self, name: str) -> None:
-        """The name could be read: its next refusal is a new one."""
+        """The name could be read: its next error is a new one."""
         self._reasons.pop(name, None)
 
     def keep(self, names: Container[str]) -> None:
-        """Forget what was refused under names that are no longer there."""
+        """Forget the errors of names that are no longer there."""
         self._reasons = {name: why for name, why in self._reasons.items() if name in names}
 
 

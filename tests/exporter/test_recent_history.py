@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from primus_lens_exporter.model.loss import LOSS
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.series.recent_history import EVERY_SECONDS, KEPT, MAX_LOSSES
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.series.trail import EVERY_SECONDS, KEPT, MAX_LOSSES
 
 RANK = (("node_rank", "0"), ("local_rank", "0"))
 
 
-def trail_of(*batches, holder=None):
+def history_of(*batches, holder=None):
     store = Store(SeriesRules())
     for batch in batches:
         store.take(RANK, list(batch), "file", 0, holder or Holder())
-    return store.runs[RANK, "r"].trail
+    return store.runs[RANK, "r"].history
 
 
 def at(time, step=None, **data):
@@ -41,7 +41,7 @@ def test_a_loss_is_known_by_its_key(key, is_one):
 
 def test_one_sample_in_ten_seconds_whatever_was_read_at_once():
     records = [at(float(second), second, loss=second / 2) for second in range(100)]
-    one_by_one, at_once = trail_of(*([each] for each in records)), trail_of(records)
+    one_by_one, at_once = history_of(*([each] for each in records)), history_of(records)
     assert list(one_by_one.at) == list(range(0, 100, 10))
     assert list(one_by_one.steps) == list(range(0, 100, 10))
     assert list(one_by_one.losses["loss"]) == [second / 2 for second in range(0, 100, 10)]
@@ -50,57 +50,59 @@ def test_one_sample_in_ten_seconds_whatever_was_read_at_once():
 
 
 def test_a_sample_has_the_newest_value_whichever_call_logged_it():
-    trail = trail_of([at(0, 1, loss=1), at(1, 2, lr=5)], [at(11, 3, loss=2)], [at(22, 4, lr=5)])
-    assert list(trail.losses["loss"]) == [1, 2, 2]
-    assert list(trail.steps) == [1, 3, 4]
+    history = history_of([at(0, 1, loss=1), at(1, 2, lr=5)], [at(11, 3, loss=2)], [at(22, 4, lr=5)])
+    assert list(history.losses["loss"]) == [1, 2, 2]
+    assert list(history.steps) == [1, 3, 4]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_late_rows_leave_no_step_and_their_losses(at_once):
     rows = [late(0), at(10, 5, loss=1), late(15), late(20), at(30, 3, loss=2), late(40)]
-    trail = trail_of(rows) if at_once else trail_of(*([row] for row in rows))
-    assert list(trail.at) == [0, 10, 20, 30, 40]
-    assert list(trail.steps) == [5, 5, 3, 3]
-    assert list(trail.losses["loss"]) == [9, 1, 9, 2, 9]
+    history = history_of(rows) if at_once else history_of(*([row] for row in rows))
+    assert list(history.at) == [0, 10, 20, 30, 40]
+    assert list(history.steps) == [5, 5, 3, 3]
+    assert list(history.losses["loss"]) == [9, 1, 9, 2, 9]
 
 
 def test_a_loss_is_there_from_its_first_value_on():
-    trail = trail_of([at(0, 1, lr=1)], [at(20, 2, loss=3)], [at(30, 3, lr=1)])
-    assert list(trail.losses["loss"]) == [3, 3]
-    assert list(trail.window(trail.losses["loss"], 0, 40)) == [3, 3, 3]
+    history = history_of([at(0, 1, lr=1)], [at(20, 2, loss=3)], [at(30, 3, lr=1)])
+    assert list(history.losses["loss"]) == [3, 3]
+    assert list(history.window(history.losses["loss"], 0, 40)) == [3, 3, 3]
 
 
 def test_the_oldest_samples_go():
-    trail = trail_of([at(second * EVERY_SECONDS, second, loss=1) for second in range(KEPT + 7)])
-    assert len(trail.at) == len(trail.steps) == len(trail.losses["loss"]) == KEPT
-    assert trail.at[0] == 7 * EVERY_SECONDS
+    history = history_of([at(second * EVERY_SECONDS, second, loss=1) for second in range(KEPT + 7)])
+    assert len(history.at) == len(history.steps) == len(history.losses["loss"]) == KEPT
+    assert history.at[0] == 7 * EVERY_SECONDS
 
 
 def test_few_losses_have_a_past():
-    trail = trail_of([at(0, 1, **{f"{each}/loss": 1 for each in range(9)})])
-    assert len(trail.losses) == MAX_LOSSES
+    history = history_of([at(0, 1, **{f"{each}/loss": 1 for each in range(9)})])
+    assert len(history.losses) == MAX_LOSSES
 
 
 def test_clocks_that_go_back_do_no_harm():
-    trail = trail_of([at(100, 1)], [at(50, 2)], [at(1e12, 3)], [at(120, 4)])
-    assert list(trail.at) == [100, 1e12]
+    history = history_of([at(100, 1)], [at(50, 2)], [at(1e12, 3)], [at(120, 4)])
+    assert list(history.at) == [100, 1e12]
 
 
 def test_no_pod_has_more_trails_than_it_may_and_each_is_given_back():
-    store, holder = Store(SeriesRules()), Holder(trails=2)
+    store, holder = Store(SeriesRules()), Holder(histories=2)
     store.take(RANK, [Record(1.0, {}, 1, run) for run in "abc"], "file", 0, holder)
-    kept = [store.runs[RANK, run].trail is not None for run in "abc"]
+    kept = [store.runs[RANK, run].history is not None for run in "abc"]
     assert (kept, holder.limits) == ([True, True, False], {"trails_per_pod": 1})
     store.release(holder)
-    assert holder.trails.used == 0
+    assert holder.history_quota.used == 0
 
 
 @given(st.lists(st.floats(0, 1000), max_size=30), st.floats(-50, 1100), st.floats(0, 500))
 def test_a_window_has_what_each_scrape_would_have_found(times, start, length):
-    trail = trail_of(*([at(time, slot)] for slot, time in enumerate(sorted(times))), [at(2000, 99)])
-    found = list(trail.window(trail.steps, start, start + length))
+    history = history_of(
+        *([at(time, slot)] for slot, time in enumerate(sorted(times))), [at(2000, 99)]
+    )
+    found = list(history.window(history.steps, start, start + length))
     scrapes = [10 * each for each in range(-10, 200) if start <= 10 * each <= start + length]
     known = [
-        [s for t, s in zip(trail.at, trail.steps, strict=True) if t <= each] for each in scrapes
+        [s for t, s in zip(history.at, history.steps, strict=True) if t <= each] for each in scrapes
     ]
     assert found == [steps[-1] for steps in known if steps]

@@ -17,7 +17,7 @@ from primus_lens_exporter.live.hints import RankNow
 from primus_lens_exporter.live.schema import Headline, Hint, Rank, Run, Value
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import NON_FINITE
-from primus_lens_exporter.series.runseries import RunSeries
+from primus_lens_exporter.series.run_series import RunSeries
 from primus_lens_exporter.series.store import Key
 
 SPARK_POINTS = 60
@@ -66,7 +66,7 @@ def member(key: Key, series: RunSeries, *, current: bool, speed: float | None) -
         last_record=moment(series),
         over=series.over or not current,
         losses=series.losses,
-        trail=series.trail,
+        history=series.history,
         speed=speed,
     )
     return Member(key, series, now)
@@ -139,9 +139,9 @@ def _headline(series: RunSeries) -> Headline | None:
 
 def _spark(series: RunSeries, headline: Headline | None) -> list[float | None]:
     """The newest of the last hour's samples; of what is no loss none are kept."""
-    if headline is None or series.trail is None:
+    if headline is None or series.history is None:
         return []
-    values = series.trail.losses.get(headline.key, array("d"))
+    values = series.history.losses.get(headline.key, array("d"))
     every = max(1, len(values) // SPARK_POINTS)
     newest_last = reversed([values[slot] for slot in range(len(values) - 1, -1, -every)])
     return [value if math.isfinite(value) else None for value in newest_last]

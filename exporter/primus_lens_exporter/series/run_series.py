@@ -16,9 +16,9 @@ from primus_lens_exporter.model.record import Record, as_float, is_sample
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Holder
-from primus_lens_exporter.series.family import Family
-from primus_lens_exporter.series.suffixes import Suffixes
-from primus_lens_exporter.series.trail import Trail
+from primus_lens_exporter.series.key_cache import KeyCache
+from primus_lens_exporter.series.metric_family import MetricFamily
+from primus_lens_exporter.series.recent_history import RecentHistory
 
 STEP_FIX = {
     "logs": "Log calls that passed through the step fix.",
@@ -36,32 +36,32 @@ class Families:
 
     def __init__(self, rules: SeriesRules) -> None:
         self.rules = rules
-        self.suffixes = Suffixes()
-        self.metric = Family(
+        self.key_cache = KeyCache()
+        self.metric = MetricFamily(
             "primus_lens_wandb_metric", "gauge", "Newest value logged under each key."
         )
-        self.step = Family("primus_lens_wandb_step", "gauge", "Newest step of the run.")
-        self.timestamp = Family(
+        self.step = MetricFamily("primus_lens_wandb_step", "gauge", "Newest step of the run.")
+        self.timestamp = MetricFamily(
             "primus_lens_wandb_last_record_timestamp_seconds",
             "gauge",
             "Time of the newest log call, in seconds since the epoch.",
         )
-        self.records = Family(
+        self.records = MetricFamily(
             "primus_lens_wandb_records_total",
             "counter",
             "Log calls read from the rank's files.",
         )
-        self.info = Family(
+        self.info = MetricFamily(
             "primus_lens_wandb_run_info",
             "gauge",
             "What W&B and Kubernetes know the run by; always 1.",
         )
         self.step_fix = {
-            name: Family(f"primus_lens_wandb_step_fix_{name}_total", "counter", text)
+            name: MetricFamily(f"primus_lens_wandb_step_fix_{name}_total", "counter", text)
             for name, text in STEP_FIX.items()
         }
         self.named = {
-            key: Family(named.name, "gauge", named.help) for key, named in rules.named.items()
+            key: MetricFamily(named.name, "gauge", named.help) for key, named in rules.named.items()
         }
         """Proper metrics for known keys, beside the one with the key as a label."""
         known = (self.metric, self.step, self.timestamp, self.records, self.info)
@@ -75,9 +75,9 @@ class RunSeries:
     BASE = 2  # the series that every run has
 
     __slots__ = (
-        "_families", "_info", "_keys", "_labels", "_loss_keys", "_made", "_metric_prefix",
-        "_named", "_records", "_step", "_step_fix", "_timestamp", "_trails", "_unwanted",
-        "holders", "info", "quota", "trail",
+        "_families", "_history_quota", "_info", "_keys", "_labels", "_loss_keys", "_made",
+        "_metric_prefix", "_named", "_records", "_step", "_step_fix", "_timestamp", "_unwanted",
+        "history", "holders", "info", "quota",
     )  # fmt: skip
 
     def __init__(self, families: Families, labels: str, holder: Holder) -> None:
@@ -88,13 +88,13 @@ class RunSeries:
         self._loss_keys: list[str] = []
         self.info = UNKNOWN
         """What W&B and Kubernetes know of it."""
-        self.trail: Trail | None = None
+        self.history: RecentHistory | None = None
         """Its recent past; None where its tenant has many runs."""
-        self._trails = holder.trails
-        if reason := self._trails.take():
+        self._history_quota = holder.history_quota
+        if reason := self._history_quota.take():
             holder.limited(reason)
         else:
-            self.trail = Trail()
+            self.history = RecentHistory()
         self._families = families
         self._labels = labels
         self._made = self.BASE
@@ -168,8 +168,8 @@ class RunSeries:
         if step is not None:
             self._set_step(as_float(step) or 0.0, dropped)
         self._set(newest, dropped)
-        if records and self.trail is not None and records[-1].timestamp >= self.trail.due:
-            self.trail.take(records, self.step, self.losses)
+        if records and self.history is not None and records[-1].timestamp >= self.history.due:
+            self.history.take(records, self.step, self.losses)
         for reason, values in dropped.items():
             holder.dropped(reason, values)
         return samples
@@ -194,7 +194,7 @@ class RunSeries:
         families = self._families
         for key, slot in self._keys.items():
             families.metric.remove(slot)
-            families.suffixes.give_back(key)
+            families.key_cache.give_back(key)
         for key, slot in self._named.items():
             families.named[key].remove(slot)
         families.records.remove(self._records)
@@ -206,8 +206,8 @@ class RunSeries:
         for name, slot in self._step_fix.items():
             families.step_fix[name].remove(slot)
         self.quota.give_back(self._made)
-        if self.trail is not None:
-            self._trails.give_back(1)
+        if self.history is not None:
+            self._history_quota.give_back(1)
 
     def _set_step(self, step: float, dropped: Counter[str]) -> None:
         if self._step is None:
@@ -240,12 +240,12 @@ class RunSeries:
             dropped[reason] += 1
             return NO_SLOT
         self._made += 1
-        key, suffix = families.suffixes.take(key)
+        key, suffix = families.key_cache.take(key)
         slot = self._keys[key] = families.metric.add(self._metric_prefix, suffix)
         if LOSS.fullmatch(key):
             self._loss_keys.append(key)
-            if self.trail is not None:
-                self.trail.add_loss(key)
+            if self.history is not None:
+                self.history.add_loss(key)
         if key in families.named and (named := self._add(families.named[key], dropped)) is not None:
             self._named[key] = named
         return slot
@@ -261,7 +261,7 @@ class RunSeries:
             self._unwanted.add(key)  # so as not to match it again
         return reason
 
-    def _add(self, family: Family, dropped: Counter[str]) -> int | None:
+    def _add(self, family: MetricFamily, dropped: Counter[str]) -> int | None:
         """A series without labels of its own; None where there is no room for one."""
         if reason := self.quota.take():
             dropped[reason] += 1

@@ -16,11 +16,11 @@ from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.system_metrics import MEASURES, Reading, readings
 from primus_lens_exporter.reading.consumer import SeriesHolder
-from primus_lens_exporter.series.family import Family
+from primus_lens_exporter.series.metric_family import MetricFamily
 
 LATE_SECONDS = 1.0  # a sample may be on its way while its run is finished
 
-Families = dict[str, Family]
+Families = dict[str, MetricFamily]
 """By name."""
 
 
@@ -92,7 +92,8 @@ class SystemSeries:
 
     def __init__(self, label_bytes: int) -> None:
         self.families: Families = {
-            name: Family(name, measure.kind, measure.help) for name, measure in MEASURES.items()
+            name: MetricFamily(name, measure.kind, measure.help)
+            for name, measure in MEASURES.items()
         }
         self.all = tuple(self.families.values())
         """In the order of the page."""

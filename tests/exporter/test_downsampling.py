@@ -3,7 +3,7 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.live.thinning import Thinning
+from primus_lens_exporter.live.downsampling import Downsampler
 
 VALUES = st.lists(
     st.floats(allow_nan=True, allow_infinity=True, width=16), min_size=1, max_size=400
@@ -11,10 +11,10 @@ VALUES = st.lists(
 
 
 def thinned(values, most):
-    thinning = Thinning(most)
+    downsampler = Downsampler(most)
     for slot, value in enumerate(values):
-        thinning.add(float(slot), None, value)
-    return thinning.points()
+        downsampler.add(float(slot), None, value)
+    return downsampler.points()
 
 
 @given(VALUES, st.integers(2, 50))
