@@ -11,7 +11,7 @@ from pathlib import Path
 
 from primus_lens_hook import contract
 from primus_lens_toolkit.access import WebSettings
-from primus_lens_toolkit.flags import boolean, flag, positive
+from primus_lens_toolkit.flags import boolean, flag, limit
 from primus_lens_toolkit.listen import Address, address
 
 from primus_lens_exporter.model.series_rules import SeriesRules
@@ -109,12 +109,11 @@ class Settings(RemoteWriteSettings, ReadingSettings, SeriesRules, SourceSettings
         default=Address("", 10471),
         metavar="HOST:PORT",
     )
-    limits_history_bytes: int = flag(
+    limits_history_bytes: int = limit(
         "--limits.history-bytes",
         "most of a rank's files that a chart of the live page is drawn from, the newest part",
-        positive,
-        default=16 << 20,
-        metavar="BYTES",
+        16 << 20,
+        "BYTES",
     )
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.flags import flag, limit
 
 from primus_lens_exporter.model.drops import KEY_RULES, LABEL_BYTES
 from primus_lens_exporter.model.key_rules import Named, Pattern, mapping
@@ -40,19 +40,14 @@ class SeriesRules:
         default=None,
         metavar="FILE",
     )
-    limits_keys_per_rank: int = flag(
-        "--limits.keys-per-rank",
-        "most keys of one run on one rank that become series",
-        positive,
-        default=2_000,
-        metavar="COUNT",
+    limits_keys_per_rank: int = limit(
+        "--limits.keys-per-rank", "most keys of one run on one rank that become series", 2_000
     )
-    limits_label_bytes: int = flag(
+    limits_label_bytes: int = limit(
         "--limits.label-bytes",
         "longest label value; longer keys and run ids get no series, longer names are cut",
-        positive,
-        default=512,
-        metavar="BYTES",
+        512,
+        "BYTES",
     )
 
     @property

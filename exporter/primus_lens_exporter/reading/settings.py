@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.flags import flag, limit
 
 
 def positive_seconds(text: str) -> float:
@@ -24,33 +24,25 @@ def positive_seconds(text: str) -> float:
 class ReadingSettings:
     """The bounds of reading; each is a flag."""
 
-    limits_series_per_pod: int = flag(
+    limits_series_per_pod: int = limit(
         "--limits.series-per-pod",
         "most series of one pod; in a plain directory, of one rank",
-        positive,
-        default=20_000,
-        metavar="COUNT",
+        20_000,
     )
-    limits_series_per_node: int = flag(
-        "--limits.series-per-node",
-        "most series of all trainings together",
-        positive,
-        default=500_000,
-        metavar="COUNT",
+    limits_series_per_node: int = limit(
+        "--limits.series-per-node", "most series of all trainings together", 500_000
     )
-    limits_line_bytes: int = flag(
+    limits_line_bytes: int = limit(
         "--limits.line-bytes",
         "longest line that is read; longer ones are passed over",
-        positive,
-        default=1 << 20,
-        metavar="BYTES",
+        1 << 20,
+        "BYTES",
     )
-    limits_bytes_per_tick: int = flag(
+    limits_bytes_per_tick: int = limit(
         "--limits.bytes-per-tick",
         "most that is read of one pod in each of the four ticks of a second",
-        positive,
-        default=4 << 20,
-        metavar="BYTES",
+        4 << 20,
+        "BYTES",
     )
     limits_seconds_per_tick: float = flag(
         "--limits.seconds-per-tick",
@@ -59,39 +51,28 @@ class ReadingSettings:
         default=0.05,
         metavar="SECONDS",
     )
-    limits_files_per_pod: int = flag(
+    limits_files_per_pod: int = limit(
         "--limits.files-per-pod",
         "most files of one pod that are followed; in a plain directory, of one rank",
-        positive,
-        default=1_000,
-        metavar="COUNT",
+        1_000,
     )
-    limits_ranks_per_volume: int = flag(
+    limits_ranks_per_volume: int = limit(
         "--limits.ranks-per-volume",
         "most rank directories of one pod, or of one plain directory",
-        positive,
-        default=4_096,
-        metavar="COUNT",
+        4_096,
     )
-    limits_directory_entries: int = flag(
-        "--limits.directory-entries",
-        "most entries of one directory that are looked at",
-        positive,
-        default=4_096,
-        metavar="COUNT",
+    limits_directory_entries: int = limit(
+        "--limits.directory-entries", "most entries of one directory that are looked at", 4_096
     )
-    limits_trails_per_pod: int = flag(
+    limits_trails_per_pod: int = limit(
         "--limits.trails-per-pod",
         "most runs of one pod, each on one rank, whose last hour is kept for hints on the live "
         "page; in a plain directory, of one rank",
-        positive,
-        default=256,
-        metavar="COUNT",
+        256,
     )
-    series_grace_seconds: int = flag(
+    series_grace_seconds: int = limit(
         "--series.grace-seconds",
         "how long the last values stay after a run has finished or its pod is gone",
-        positive,
-        default=60,
-        metavar="SECONDS",
+        60,
+        "SECONDS",
     )

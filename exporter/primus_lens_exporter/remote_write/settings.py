@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.flags import flag, limit
 from yarl import URL
 
 from primus_lens_exporter.remote_write.config import receiver
@@ -37,12 +37,11 @@ class RemoteWriteSettings:
         default=None,
         metavar="DIR",
     )
-    remote_write_spool_bytes: int = flag(
+    remote_write_spool_bytes: int = limit(
         "--remote-write.spool-bytes",
         "most that waits there; then records wait in their files",
-        positive,
-        default=1 << 30,
-        metavar="BYTES",
+        1 << 30,
+        "BYTES",
     )
 
     def __post_init__(self) -> None:
