@@ -75,9 +75,8 @@ class RunSeries:
     BASE = 2  # the series that every run has
 
     __slots__ = (
-        "_families", "_history_quota", "_info", "_keys", "_labels", "_loss_keys", "_made",
-        "_metric_prefix", "_named", "_records", "_step", "_step_fix", "_timestamp", "_unwanted",
-        "history", "holders", "info", "quota",
+        "_described", "_families", "_history_quota", "_keys", "_labels", "_loss_keys",
+        "_metric_prefix", "_own", "_unwanted", "history", "holders", "info", "quota",
     )  # fmt: skip
 
     def __init__(self, families: Families, labels: str, holder: Holder) -> None:
@@ -85,7 +84,6 @@ class RunSeries:
         self.holders: set[Holder] = {holder}
         self.quota = holder.quota
         """Its tenant's: what its series are taken from."""
-        self._loss_keys: list[str] = []
         self.info = UNKNOWN
         """What W&B and Kubernetes know of it."""
         self.history: RecentHistory | None = None
@@ -97,21 +95,21 @@ class RunSeries:
             self.history = RecentHistory()
         self._families = families
         self._labels = labels
-        self._made = self.BASE
         self._metric_prefix = families.metric.prefix(labels)
         self._keys: dict[str, int] = {}
+        self._loss_keys: list[str] = []
         self._unwanted: set[str] = set()
-        self._named: dict[str, int] = {}
-        self._records = families.records.add(families.records.prefix(labels))
-        self._timestamp = families.timestamp.add(families.timestamp.prefix(labels))
-        self._step: int | None = None
-        self._info: tuple[str, int] | None = None
-        self._step_fix: dict[str, int] = {}
+        self._described = ""
+        self._own: dict[MetricFamily, int] = {
+            family: family.add(family.prefix(labels))
+            for family in (families.records, families.timestamp)
+        }
+        """The series that have no key, at most one of each family."""
 
     @property
     def newest(self) -> float:
         """Unix seconds of the newest record."""
-        return self._families.timestamp.values[self._timestamp]
+        return self._value(self._families.timestamp) or 0.0
 
     @property
     def over(self) -> bool:
@@ -121,12 +119,12 @@ class RunSeries:
     @property
     def step(self) -> float | None:
         """That of the newest row that was not late; None while there is none."""
-        return None if self._step is None else self._families.step.values[self._step]
+        return self._value(self._families.step)
 
     @property
     def records(self) -> int:
         """Log calls read."""
-        return int(self._families.records.values[self._records])
+        return int(self._value(self._families.records) or 0)
 
     @property
     def key_count(self) -> int:
@@ -161,12 +159,12 @@ class RunSeries:
             records = [record for record in records if not is_sample(record)]
         if records:
             families = self._families
-            families.records.values[self._records] += len(records)
-            families.timestamp.values[self._timestamp] = records[-1].timestamp
+            families.records.values[self._own[families.records]] += len(records)
+            families.timestamp.values[self._own[families.timestamp]] = records[-1].timestamp
         newest.pop(contract.ROW_MARK, None)
         dropped: Counter[str] = Counter()
         if step is not None:
-            self._set_step(as_float(step) or 0.0, dropped)
+            self._put(self._families.step, as_float(step) or 0.0, dropped)
         self._set(newest, dropped)
         if records and self.history is not None and records[-1].timestamp >= self.history.due:
             self.history.take(records, self.step, self.losses)
@@ -180,40 +178,35 @@ class RunSeries:
         self.info = info
         self._describe(info, dropped)
         for name, family in self._families.step_fix.items() if info.step_fix else ():
-            if name not in self._step_fix:
-                slot = self._add(family, dropped)
-                if slot is None:
-                    continue
-                self._step_fix[name] = slot
-            family.values[self._step_fix[name]] = as_float(info.step_fix.get(name, 0)) or 0.0
+            self._put(family, as_float(info.step_fix.get(name, 0)) or 0.0, dropped)
         for reason, values in dropped.items():
             holder.dropped(reason, values)
 
     def remove(self) -> None:
         """End all series."""
         families = self._families
+        for family, slot in self._own.items():
+            family.remove(slot)
         for key, slot in self._keys.items():
             families.metric.remove(slot)
             families.key_cache.give_back(key)
-        for key, slot in self._named.items():
-            families.named[key].remove(slot)
-        families.records.remove(self._records)
-        families.timestamp.remove(self._timestamp)
-        if self._step is not None:
-            families.step.remove(self._step)
-        if self._info is not None:
-            families.info.remove(self._info[1])
-        for name, slot in self._step_fix.items():
-            families.step_fix[name].remove(slot)
-        self.quota.give_back(self._made)
+        self.quota.give_back(len(self._own) + len(self._keys))
         if self.history is not None:
             self._history_quota.give_back(1)
 
-    def _set_step(self, step: float, dropped: Counter[str]) -> None:
-        if self._step is None:
-            self._step = self._add(self._families.step, dropped)
-        if self._step is not None:
-            self._families.step.values[self._step] = step
+    def _value(self, family: MetricFamily) -> float | None:
+        slot = self._own.get(family)
+        return None if slot is None else family.values[slot]
+
+    def _put(self, family: MetricFamily, value: float, dropped: Counter[str]) -> None:
+        """Set a series that has no key; where there is no room for it, count that."""
+        slot = self._own.get(family)
+        if slot is None:
+            if reason := self.quota.take():
+                dropped[reason] += 1
+                return
+            slot = self._own[family] = family.add(family.prefix(self._labels))
+        family.values[slot] = value
 
     def _set(self, newest: dict[str, Any], dropped: Counter[str]) -> None:
         keys, values = self._keys, self._families.metric.values
@@ -226,10 +219,10 @@ class RunSeries:
                 slot = self._new_key(key, dropped)
             if slot != NO_SLOT:
                 values[slot] = number
-        for key, slot in self._named.items():
-            if (number := as_float(newest.get(key))) is not None:
-                scale = self._families.rules.named[key].scale
-                self._families.named[key].values[slot] = number * scale
+        named = self._families.named
+        for key in named.keys() & newest.keys() & keys.keys():
+            if (number := as_float(newest[key])) is not None:
+                self._put(named[key], number * self._families.rules.named[key].scale, dropped)
 
     def _new_key(self, key: str, dropped: Counter[str]) -> int:
         families = self._families
@@ -239,15 +232,12 @@ class RunSeries:
         if reason is not None:
             dropped[reason] += 1
             return NO_SLOT
-        self._made += 1
         key, suffix = families.key_cache.take(key)
         slot = self._keys[key] = families.metric.add(self._metric_prefix, suffix)
         if LOSS.fullmatch(key):
             self._loss_keys.append(key)
             if self.history is not None:
                 self.history.add_loss(key)
-        if key in families.named and (named := self._add(families.named[key], dropped)) is not None:
-            self._named[key] = named
         return slot
 
     def _reason_against(self, key: str) -> str | None:
@@ -261,25 +251,16 @@ class RunSeries:
             self._unwanted.add(key)  # so as not to match it again
         return reason
 
-    def _add(self, family: MetricFamily, dropped: Counter[str]) -> int | None:
-        """A series without labels of its own; None where there is no room for one."""
-        if reason := self.quota.take():
-            dropped[reason] += 1
-            return None
-        self._made += 1
-        return family.add(family.prefix(self._labels))
-
     def _describe(self, info: RunInfo, dropped: Counter[str]) -> None:
         family = self._families.info
         known = label_text(info.labels.items())
         labels = f"{self._labels},{known}" if known else self._labels
-        if self._info is not None and self._info[0] == labels:
+        if labels == self._described:
             return
-        if self._info is not None:
-            family.remove(self._info[1])
+        if (slot := self._own.pop(family, None)) is not None:
+            family.remove(slot)
         elif reason := self.quota.take():
             dropped[reason] += 1
             return
-        else:
-            self._made += 1
-        self._info = labels, family.add(family.prefix(labels), value=1.0)
+        self._described = labels
+        self._own[family] = family.add(family.prefix(labels), value=1.0)

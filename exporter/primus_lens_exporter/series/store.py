@@ -102,12 +102,6 @@ class Store(Consumer):
         self.generation += 1
         self._runs.pop(key).remove()
 
-    def _new_run(self, labels: Labels, run_id: str, holder: Holder) -> RunSeries:
-        text = label_text((*labels, ("run_id", run_id)))
-        run = RunSeries(self._families, text, holder)
-        self._runs[labels, run_id] = run
-        return run
-
     def _run(
         self, labels: Labels, run_id: str, holder: Holder, records: list[Record]
     ) -> RunSeries | None:
@@ -121,7 +115,8 @@ class Store(Consumer):
             if reason is not None:
                 holder.dropped(reason, logged)
                 return None
-            run = self._new_run(labels, run_id, holder)
+            text = label_text((*labels, ("run_id", run_id)))
+            run = self._runs[labels, run_id] = RunSeries(self._families, text, holder)
         run.holders.add(holder)
         self._held[holder].add((labels, run_id))
         return run

@@ -20,9 +20,6 @@ from primus_lens_exporter.series.metric_family import MetricFamily
 
 LATE_SECONDS = 1.0  # a sample may be on its way while its run is finished
 
-Families = dict[str, MetricFamily]
-"""By name."""
-
 
 @dataclasses.dataclass(slots=True)
 class Entry:
@@ -39,7 +36,7 @@ class Group:
 
     __slots__ = ("_entries", "_families", "_labels", "_quota", "holders")
 
-    def __init__(self, families: Families, labels: Labels, quota: Quota) -> None:
+    def __init__(self, families: dict[str, MetricFamily], labels: Labels, quota: Quota) -> None:
         self.holders: set[SeriesHolder] = set()
         self._families = families
         self._labels = label_text(labels)
@@ -91,7 +88,7 @@ class SystemSeries:
     """The samples of all ranks."""
 
     def __init__(self, label_bytes: int) -> None:
-        self.families: Families = {
+        self.families: dict[str, MetricFamily] = {
             name: MetricFamily(name, measure.kind, measure.help)
             for name, measure in MEASURES.items()
         }
