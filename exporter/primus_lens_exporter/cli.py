@@ -13,8 +13,7 @@ from primus_lens_toolkit import flags, listen, logs
 from primus_lens_toolkit.kubernetes_api import NotConfigured
 
 from primus_lens_exporter.app import serve
-from primus_lens_exporter.reading.safe_open import NoOpenat2
-from primus_lens_exporter.remote_write.setup import CannotSend
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 
 DESCRIPTION = """\
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     logs.configure(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve(settings))
-    except (listen.CannotListen, NoOpenat2, NotConfigured, CannotSend) as error:
+    except (ExporterError, listen.CannotListen, NotConfigured) as error:
         print(f"primus-lens exporter: {error}", file=sys.stderr)
         return 2
     return 0

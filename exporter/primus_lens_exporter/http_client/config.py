@@ -15,6 +15,8 @@ import msgspec
 import yaml
 from yarl import URL
 
+from primus_lens_exporter.model.errors import ExporterError
+
 # Keys of Prometheus' that somebody may bring along.
 UNSUPPORTED = {
     "oauth2": "give a token in authorization.credentials_file",
@@ -23,7 +25,7 @@ UNSUPPORTED = {
 }
 
 
-class ConfigError(ValueError):
+class ConfigError(ExporterError, ValueError):
     """The file cannot be used; one line for the user."""
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.model.pod import Pod
 from primus_lens_exporter.pods.document import NoPod, decode
 
@@ -21,7 +22,7 @@ ADDED, MODIFIED, DELETED = OF_PODS = "ADDED", "MODIFIED", "DELETED"
 ERROR = "ERROR"
 
 
-class Garbled(Exception):
+class Garbled(ExporterError):
     """Not what the Kubernetes API says."""
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from primus_lens_hook import contract
 
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.model.pod import INJECTED, MISSED, SKIPPED, Pod
 from primus_lens_exporter.pods.series_labels import series_labels
 from primus_lens_exporter.pods.workload import Owner, workload
@@ -22,7 +23,7 @@ STATUS = contract.STATUS_ANNOTATION
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
-class NoPod(Exception):
+class NoPod(ExporterError):
     """The document is not a pod with UID, namespace and name."""
 
 

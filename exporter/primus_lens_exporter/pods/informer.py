@@ -21,7 +21,7 @@ from primus_lens_exporter.model.pod import Pod
 from primus_lens_exporter.pods import decoder
 from primus_lens_exporter.pods import telemetry as results
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.request import Requests, Stopped, Trouble, status_trouble
+from primus_lens_exporter.pods.request import RequestFailed, Requests, Stopped, status_failure
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 
 PAGE_PODS = 500
@@ -99,13 +99,13 @@ class PodInformer:
                     self._list()
                 self._watch()
                 pause = began + self._pace.first - time.monotonic()  # if it ended at once
-            except Trouble as trouble:
-                pause = self._after(trouble)
+            except RequestFailed as failure:
+                pause = self._after(failure)
             except Stopped:
                 return
             except Exception as error:  # a fault of ours must not end it either
                 log.exception("fault while following pods")
-                pause = self._after(Trouble(results.FAULT, str(error)))
+                pause = self._after(RequestFailed(results.FAULT, str(error)))
             if self._requests.stopping.wait(max(0.0, pause)):
                 return
 
@@ -142,7 +142,7 @@ class PodInformer:
     def _take(self, event: decoder.Event) -> None:
         if event.type == decoder.ERROR:
             self._version = ""
-            raise status_trouble(event.code, "an event of the watch")
+            raise status_failure(event.code, "an event of the watch")
         if event.pod is not None:
             self._cache.put(event.pod)
             if event.type == decoder.DELETED:
@@ -151,28 +151,28 @@ class PodInformer:
             self._telemetry.skipped.inc()
         self._version = event.version or self._version
 
-    def _after(self, trouble: Trouble) -> float:
+    def _after(self, failure: RequestFailed) -> float:
         """Draw the conclusions; returns how long to wait."""
         now = time.monotonic()
         if now - self._failed_at > 2 * self._pace.longest:
             self._failures = 0
         self._failures += 1
         self._failed_at = now
-        self._tell(trouble)
-        if trouble.result in {results.GONE, results.GARBLED} or self._failures >= RESUMES:
+        self._tell(failure)
+        if failure.result in {results.GONE, results.GARBLED} or self._failures >= RESUMES:
             self._version = ""
-        if trouble.result == results.GARBLED:  # it may have been too long
+        if failure.result == results.GARBLED:  # it may have been too long
             self._page_pods = max(1, self._page_pods // 2)
-        if trouble.result == results.UNAUTHORIZED:
+        if failure.result == results.UNAUTHORIZED:
             self._reload()
-        return self._pause(trouble)
+        return self._pause(failure)
 
-    def _pause(self, trouble: Trouble) -> float:
-        if trouble.result == results.FORBIDDEN:
+    def _pause(self, failure: RequestFailed) -> float:
+        if failure.result == results.FORBIDDEN:
             return self._pace.longest
         doubled = self._pace.first * (1 << min(self._failures - 1, 10))
         jitter = random.uniform(0.75, 1.25)  # noqa: S311 - so that not all nodes come at once
-        wished = min(trouble.retry_after, LONGEST_RETRY_AFTER)
+        wished = min(failure.retry_after, LONGEST_RETRY_AFTER)
         return max(wished, min(doubled, self._pace.longest) * jitter)
 
     def _reload(self) -> None:
@@ -181,12 +181,12 @@ class PodInformer:
         except NotConfigured as error:  # its files are just being replaced, or will be
             log.warning("cannot read the credentials for Kubernetes", extra={"error": str(error)})
 
-    def _tell(self, trouble: Trouble) -> None:
+    def _tell(self, failure: RequestFailed) -> None:
         """Say what is wrong once, not at each try."""
-        if self._told != trouble.result:
-            self._told = trouble.result
-            said = {"result": trouble.result, "detail": trouble.detail}
-            advice = ADVICE.get(trouble.result, "trying again; what is known stays")
+        if self._told != failure.result:
+            self._told = failure.result
+            said = {"result": failure.result, "detail": failure.detail}
+            advice = ADVICE.get(failure.result, "trying again; what is known stays")
             log.warning("trouble with the Kubernetes API", extra={**said, "advice": advice})
 
     def _fine(self) -> None:

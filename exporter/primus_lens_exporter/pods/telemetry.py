@@ -28,18 +28,9 @@ SILENT = "silent"  # a connection on which nothing comes
 GARBLED = "garbled"  # no JSON, cut off, or too long
 FAULT = "fault"  # an error of ours; see the log
 RESULTS = (
-    OK,
-    GONE,
-    UNAUTHORIZED,
-    FORBIDDEN,
-    THROTTLED,
-    SERVER_ERROR,
-    REFUSED,
-    UNREACHABLE,
-    SILENT,
-    GARBLED,
-    FAULT,
-)
+    OK, GONE, UNAUTHORIZED, FORBIDDEN, THROTTLED, SERVER_ERROR, REFUSED, UNREACHABLE, SILENT,
+    GARBLED, FAULT,
+)  # fmt: skip
 
 
 class KubernetesTelemetry:

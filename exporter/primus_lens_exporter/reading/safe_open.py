@@ -19,6 +19,8 @@ import stat
 import time
 from collections.abc import Callable
 
+from primus_lens_exporter.model.errors import ExporterError
+
 SYS_OPENAT2 = 437  # the same on every architecture but alpha
 # linux/openat2.h
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 1, 2, 4, 8
@@ -28,15 +30,15 @@ DIRECTORY = READ | os.O_DIRECTORY
 PLACE = os.O_PATH | os.O_CLOEXEC  # a name for it, without opening it
 
 
-class NotRegular(OSError):
+class NotRegular(ExporterError, OSError):
     """The path is a FIFO, a directory, a device: something a pod put in a file's place."""
 
 
-class HardLink(OSError):
+class HardLink(ExporterError, OSError):
     """The file has other names, which may lie anywhere."""
 
 
-class NoOpenat2(Exception):
+class NoOpenat2(ExporterError):
     """This kernel cannot resolve names safely; the text says what to do."""
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from primus_lens_exporter.http_client.peer import describe
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.remote_write.client import Client
 from primus_lens_exporter.remote_write.config import Config, load
@@ -15,7 +16,7 @@ from primus_lens_exporter.remote_write.spool import Spool
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 
 
-class CannotSend(Exception):
+class CannotSend(ExporterError):
     """Remote write cannot start; the text says why and what to do."""
 
 
@@ -28,17 +29,13 @@ def outbox(
     assert directory is not None
     file = settings.remote_write_config_file
     try:
+        flag = "--remote-write.config.file"
         config = load(file) if file else Config()
-    except ValueError as error:
-        raise CannotSend(f"--remote-write.config.file: {error}") from None
-    client = Client(url, config)
-    try:
+        client = Client(url, config)
         client.check()
-    except (OSError, ValueError) as error:
-        raise CannotSend(f"--remote-write.config.file: {describe(error)}") from None
-    try:
+        flag = "--remote-write.spool-directory"
         spool = Spool(directory)
-    except ValueError as error:
-        raise CannotSend(f"--remote-write.spool-directory: {error}") from None
+    except (OSError, ValueError) as error:
+        raise CannotSend(f"{flag}: {describe(error)}") from None
     limit, telemetry = settings.remote_write_spool_bytes, RemoteWriteTelemetry(registry)
     return Outbox(spool, limit, client, telemetry, rules, config.labels)
