@@ -15,7 +15,7 @@ from primus_lens_hook import __version__
 from primus_lens_toolkit import listen
 from primus_lens_toolkit.kubernetes_api import Api
 
-from primus_lens_exporter.live.health import Health
+from primus_lens_exporter.live.health import health
 from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
 from primus_lens_exporter.pods.cache import PodCache
@@ -71,8 +71,8 @@ async def serve(settings: Settings) -> None:
             work += [sender.run(), outbox.run()]
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
-        health = Health(store, telemetry.reading, follower, pods if settings.of_pods else None)
-        overview = Overview(store, health)
+        asked = pods if settings.of_pods else None
+        overview = Overview(store, lambda: health(store, telemetry.reading, follower, asked))
         bounds = Bounds(
             settings.limits_history_bytes, settings.limits_line_bytes, settings.limits_keys_per_rank
         )

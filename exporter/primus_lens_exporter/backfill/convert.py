@@ -25,20 +25,14 @@ SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the
 
 
 class Summary(NamedTuple):
-    """What became of the files."""
+    """What became of the files: what was read, what was written, and the rest."""
 
-    files: int
-    refused: dict[Path, str]
-    """Files that could not be read, and why."""
-    lines: Counter[str]
-    """By result, as in `decode`."""
-    samples: int
-    series: int
+    read: Reader
+    written: OpenMetrics
     dropped: Counter[str]
     """Samples by the reason why they were left out."""
-    first: int | None
-    """Milliseconds since the epoch of the oldest sample."""
-    last: int | None
+    span: list[int]
+    """Milliseconds since the epoch of the oldest and the newest sample; empty without any."""
 
 
 class Holding:
@@ -77,17 +71,7 @@ def backfill(
             text.end_node()
             builder.release(node)
         text.end()
-        first, last = span or (None, None)
-        return Summary(
-            reader.files,
-            reader.refused,
-            +reader.lines,
-            text.samples,
-            text.series,
-            builder.dropped,
-            first,
-            last,
-        )
+        return Summary(reader, text, builder.dropped, span)
 
 
 def _batches(records: Iterator[Record]) -> Iterator[tuple[list[Record], list[Record]]]:

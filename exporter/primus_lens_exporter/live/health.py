@@ -11,37 +11,25 @@ from primus_lens_exporter.reading.follow import Follower
 from primus_lens_exporter.series.store import Store
 
 
-class Health:
-    """Called for each answer."""
+def health(store: Store, counts: Counts, follower: Follower, pods: PodCache | None) -> Exporter:
+    """As it is now; `pods` where Kubernetes is asked who they are."""
+    return Exporter(
+        ready=follower.ready,
+        files=counts.files,
+        ranks=counts.ranks,
+        faults=counts.faults,
+        dropped_series=counts.dropped.total(),
+        refused_files=counts.refused.total(),
+        limited=counts.limited.total(),
+        series=len(store),
+        lag_bytes=sum(size for size, _ in counts.lag.values()),
+        lag_seconds=max((seconds for _, seconds in counts.lag.values()), default=0.0),
+        pods=_injections(pods),
+    )
 
-    def __init__(
-        self, store: Store, counts: Counts, follower: Follower, pods: PodCache | None
-    ) -> None:
-        """`pods` where Kubernetes is asked who they are."""
-        self._store = store
-        self._counts = counts
-        self._follower = follower
-        self._pods = pods
 
-    def __call__(self) -> Exporter:
-        """As it is now."""
-        counts = self._counts
-        return Exporter(
-            ready=self._follower.ready,
-            files=counts.files,
-            ranks=counts.ranks,
-            faults=counts.faults,
-            dropped_series=counts.dropped.total(),
-            refused_files=counts.refused.total(),
-            limited=counts.limited.total(),
-            series=len(self._store),
-            lag_bytes=sum(size for size, _ in counts.lag.values()),
-            lag_seconds=max((seconds for _, seconds in counts.lag.values()), default=0.0),
-            pods=self._injections(),
-        )
-
-    def _injections(self) -> Pods | None:
-        if self._pods is None:
-            return None
-        counted = self._pods.injections()
-        return Pods(**{state: counted[state] for state in STATES})
+def _injections(pods: PodCache | None) -> Pods | None:
+    if pods is None:
+        return None
+    counted = pods.injections()
+    return Pods(**{state: counted[state] for state in STATES})

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 
 from primus_lens_exporter.model.labels import Labels
-from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.consumer import Consumer, PastFile
 from primus_lens_exporter.reading.counts import Counts
@@ -47,6 +46,7 @@ class RankFiles(Watched):
     ) -> None:
         self.path = f"{volume.root.path}/{rank.name}"
         self.tenant: Tenant = volume.tenant_of(rank.name)
+        self.quota, self.history_quota = self.tenant.quota, self.tenant.history_quota
         self.wake_at = 0.0
         """When there may next be something to do (monotonic)."""
         self.read_at = 0.0
@@ -76,16 +76,6 @@ class RankFiles(Watched):
     def files(self) -> int:
         """How many files are followed."""
         return len(self._segments)
-
-    @property
-    def quota(self) -> Quota:
-        """The series of its tenant."""
-        return self.tenant.quota
-
-    @property
-    def history_quota(self) -> Quota:
-        """The past that is kept of its tenant's runs."""
-        return self.tenant.history_quota
 
     @property
     def behind(self) -> int:
@@ -140,15 +130,11 @@ class RankFiles(Watched):
             self._list_if_changed()
         except OSError as error:
             self._segments.read_errors.note("", error)
-        self._describe(now)
+        if (labels := self._identify()) is not None:
+            self._runs.update(labels, self.tenant.info(), now)
         seconds = self._root.clock() - started
         self._list_at = now + SHARE * seconds
         self.tenant.looked(now, seconds)
-
-    def _describe(self, now: float) -> None:
-        labels = self._identify()
-        if labels is not None:
-            self._runs.update(labels, self.tenant.info(), now)
 
     def read(self, now: float) -> Iterator[None]:
         """Read what is new, at most its part of the tenant's share; yields after each chunk."""
