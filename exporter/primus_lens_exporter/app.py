@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the exporter together and runs it. The only module that wires."""
+"""Builds the exporter from its parts and runs it. No other module may connect parts."""
 
 from __future__ import annotations
 

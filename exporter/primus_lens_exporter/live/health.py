@@ -13,6 +13,7 @@ from primus_lens_exporter.series.store import Store
 
 def health(store: Store, counts: Counts, follower: Follower, pods: PodCache | None) -> Exporter:
     """As it is now; `pods` where Kubernetes is asked who they are."""
+    states = None if pods is None else pods.injections()
     return Exporter(
         ready=follower.ready,
         files=counts.files,
@@ -24,12 +25,5 @@ def health(store: Store, counts: Counts, follower: Follower, pods: PodCache | No
         series=len(store),
         lag_bytes=sum(size for size, _ in counts.lag.values()),
         lag_seconds=max((seconds for _, seconds in counts.lag.values()), default=0.0),
-        pods=_injections(pods),
+        pods=None if states is None else Pods(**{state: states[state] for state in STATES}),
     )
-
-
-def _injections(pods: PodCache | None) -> Pods | None:
-    if pods is None:
-        return None
-    counted = pods.injections()
-    return Pods(**{state: counted[state] for state in STATES})

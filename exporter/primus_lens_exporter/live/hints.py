@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What looks wrong with a run: the conditions of four alerts, asked of the exporter's own past.
+"""Hints: the conditions of four alerts, evaluated on the exporter's own recent history.
 
 The definitions are those of the rules (docs/alerts.md), without the time for which an alert
 has to last before it is sent: a hint is there at once. Pure: no files, no clock.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much may still be made: for a pod, and above it for the whole node."""
+"""Quotas: how much of something a pod may use, within what the whole node may."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Quota:
         return None
 
     def give_back(self, count: int) -> None:
-        """What was taken is free again."""
+        """Return what was taken."""
         self.used -= count
         if self._above is not None:
             self._above.give_back(count)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done with the records that are read: kept for the page, or sent on.
+"""The interface between reading and what becomes of the records.
 
-The reading side knows nothing of either.
+Reading calls a `Consumer` and must know nothing else of it; a consumer knows a rank only as
+the `Holder` of its series.
 """
 
 from __future__ import annotations
@@ -86,4 +87,4 @@ class Consumer:
         """The file is gone, and was read to its end."""
 
     def release(self, holder: Holder) -> None:
-        """The rank is gone, and the grace over."""
+        """The rank was removed and its grace period has passed."""

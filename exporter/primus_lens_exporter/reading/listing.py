@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile directory that is listed again only when something in it has come or gone."""
+"""Lists an untrusted directory again only when a name in it has come or gone."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One rank: when to look at its directory and its files, and what is read to whom.
+"""Follows one rank: when its directory is listed, when its files are read, in which order.
 
-Nothing that is found here may cost another rank anything: reading is bounded by the
-tenant's share, and a look is not repeated sooner than twenty times its own duration.
+No rank may cost another one anything: reading is bounded by the share of its tenant, and a
+listing is not repeated sooner than twenty times its own duration.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What could not be read in one directory: counted once for each name, not for each look."""
+"""Errors of reading in one directory, each counted once for a name and not for each pass."""
 
 from __future__ import annotations
 

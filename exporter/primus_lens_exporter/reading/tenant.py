@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever writes the files, and what it may use of the exporter.
+"""Pods are untrusted: each is a tenant with quotas for what it may use of the exporter.
 
-That is one pod; in a plain directory, where nobody knows pods, each rank stands for
-itself. A tenant that reaches a bound loses what lies beyond it and nobody else loses
-anything; each bound is counted, and the log names the tenant once.
+In a plain directory, where pods are not known, each rank is a tenant. A tenant that reaches
+a bound loses what lies beyond it, and no other tenant may lose anything; each bound is
+counted, and the log names the tenant once.
 """
 
 from __future__ import annotations

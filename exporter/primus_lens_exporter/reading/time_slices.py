@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long work on the event loop, cut so short that no scrape waits for it."""
+"""Cooperative scheduling: long work on the event loop, in slices that no scrape waits for."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The series of one run on one rank, and the families that they belong to."""
+"""The series of one run on one rank, and the families that they belong to.
+
+A series without a key is set with `_put`, which also makes it; `remove` ends all of them.
+"""
 
 from __future__ import annotations
 
@@ -219,10 +222,9 @@ class RunSeries:
                 slot = self._new_key(key, dropped)
             if slot != NO_SLOT:
                 values[slot] = number
-        named = self._families.named
-        for key in named.keys() & newest.keys() & keys.keys():
-            if (number := as_float(newest[key])) is not None:
-                self._put(named[key], number * self._families.rules.named[key].scale, dropped)
+        for key, family in self._families.named.items():
+            if key in keys and (number := as_float(newest.get(key))) is not None:
+                self._put(family, number * self._families.rules.named[key].scale, dropped)
 
     def _new_key(self, key: str, dropped: Counter[str]) -> int:
         families = self._families

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The course of `primus-lens top`: answers, keys and signals, one after the other.
+"""The event loop of `primus-lens top`: answers, key presses and signals, one at a time.
 
-Each of them is an event in one queue, so that nothing is drawn by two at once, and a fault
-of ours ends at the terminal's restoration like everything else.
+Each of them is an event in one queue, so that only one thing draws at a time. However it
+ends, an internal error included, the terminal must be restored.
 """
 
 from __future__ import annotations

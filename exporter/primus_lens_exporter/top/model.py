@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is being looked at, and what the keys make of it. It knows no terminal."""
+"""The state of the screen: what is shown, and how a key changes it. It knows no terminal."""
 
 from __future__ import annotations
 
