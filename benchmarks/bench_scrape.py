@@ -22,10 +22,10 @@ import urllib.request
 from pathlib import Path
 
 from primus_lens_exporter.app import keep_freed_memory
-from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.decode import decode
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.settings import Settings
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from records import write
@@ -42,7 +42,7 @@ def identity(rank):
 
 
 class Holder:
-    allowance = trails = Allowance(10**9, "none")
+    quota = history_quota = Quota(10**9, "none")
 
     def dropped(self, reason, _):
         raise AssertionError(reason)
@@ -50,7 +50,7 @@ class Holder:
 
 def filled(series):
     """Our store with so many of one family, as it is after reading them from files."""
-    store = Store(Settings(records_path=(Path(),)))
+    store = Store(SeriesRules())
     for rank in range(series // KEYS):
         labels = tuple(zip(NAMES, identity(rank), strict=False))
         data = {f"train/metric_{key}": rank / (key + 3) for key in range(KEYS)}

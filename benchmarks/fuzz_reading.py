@@ -16,14 +16,15 @@ except ImportError:
     sys.exit("this needs atheris: pip install atheris")
 
 with atheris.instrument_imports(include=["primus_lens_exporter"]):
+    from primus_lens_exporter.model.series_rules import SeriesRules
     from primus_lens_exporter.pods.cache import PodCache
-    from primus_lens_exporter.reading import decode, runinfo
-    from primus_lens_exporter.reading.beneath import Beneath
+    from primus_lens_exporter.reading import decode, runs_file
+    from primus_lens_exporter.reading.safe_open import SafeDirectory
     from primus_lens_exporter.reading.tail import Tail
     from primus_lens_exporter.reading.tenant import Tenants
     from primus_lens_exporter.series.store import Store
-    from primus_lens_exporter.settings import Settings
-    from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.settings import ReadingSettings
 
 LINE_BYTES = 256  # small, so that its edges are met
 SEEDS = (
@@ -36,12 +37,11 @@ SEEDS = (
 
 
 class Holder:
-    """A pod's rank, with its allowance."""
+    """A pod's rank, with its quota."""
 
     def __init__(self):
-        settings = Settings(records_path=("/",))
-        tenant = Tenants(settings, Telemetry(), PodCache()).directory("x")
-        self.allowance, self.trails = tenant.allowance, tenant.trails
+        tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
+        self.quota, self.history_quota = tenant.quota, tenant.history_quota
 
     def dropped(self, _, values):
         assert values > 0
@@ -91,7 +91,7 @@ def check(root, store, data):
             store.take((("rank", "0"),), batch.records, "file", 1, holder)
     with open(os.path.join(root.path, "runs"), "wb") as file:
         file.write(data)
-    for run_id, info in runinfo.read(root, ["runs"]).items():
+    for run_id, info in runs_file.read(root, ["runs"]).items():
         store.describe((("rank", "0"),), run_id, info, holder)
     b"".join(store.parts()).decode()
     store.release(holder)
@@ -106,8 +106,8 @@ def main():
         for number, seed in enumerate(SEEDS):
             with open(os.path.join(corpus, str(number)), "wb") as file:
                 file.write(seed)
-        root = Beneath(directory, hold=True)
-        store = Store(Settings(records_path=("/",)))
+        root = SafeDirectory(directory, hold=True)
+        store = Store(SeriesRules())
         flags = [f"-max_total_time={seconds}", "-max_len=4096", f"-artifact_prefix={directory}/"]
         atheris.Setup([sys.argv[0], *flags, corpus], lambda data: check(root, store, data))
         atheris.Fuzz()

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A rank whose series a test makes: its allowances, and what it is told."""
+"""A rank whose series a test makes: its quotas, and what it is told."""
 
 from collections import Counter
 
-from primus_lens_exporter.reading.allowance import Allowance
+from primus_lens_exporter.model.quota import Quota
 
 
 class Holder:
-    def __init__(self, limit=1000, above=None, trails=10):
-        self.allowance = Allowance(limit, "series_per_pod", above)
-        self.trails = Allowance(trails, "trails_per_pod")
+    def __init__(self, limit=1000, above=None, histories=10):
+        self.quota = Quota(limit, "series_per_pod", above)
+        self.history_quota = Quota(histories, "trails_per_pod")
         self.drops = Counter()
         self.limits = Counter()
 

@@ -5,9 +5,9 @@ import json
 
 from api_server import pod
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.pod import decode
+from primus_lens_exporter.pods.document import decode
+from primus_lens_exporter.pods.informer import Pace, PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.watch import Pace, PodWatch
 from primus_lens_toolkit.kubernetes_api import Api
 from prometheus_client import CollectorRegistry
 from serving import until
@@ -26,7 +26,7 @@ class World:
         self.registry = CollectorRegistry()
         self.cache = PodCache()
         telemetry = KubernetesTelemetry(self.registry, self.cache)
-        self.watch = PodWatch(Api(), self.cache, telemetry, node, ["team"], pace)
+        self.informer = PodInformer(Api(), self.cache, telemetry, node, ["team"], pace)
 
     def result(self, verb, result):
         labels = {"verb": verb, "result": result}

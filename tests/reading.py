@@ -4,14 +4,14 @@
 import time
 
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.rank import RankFiles
+from primus_lens_exporter.reading.safe_open import SafeDirectory
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
 from primus_lens_exporter.reading.watcher import Watcher
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 
 class Recorder(Consumer):
@@ -38,14 +38,14 @@ class Recorder(Consumer):
 class Reader:
     """The reading side alone, on one rank's directory; its clock is the test's."""
 
-    def __init__(self, root, consumer, *, hold, kind=Beneath):
-        options, self.watcher = Settings(records_path=(root,)), Watcher()
-        tenants = Tenants(options, Telemetry(), PodCache())
+    def __init__(self, root, consumer, *, hold, kind=SafeDirectory):
+        options, self.watcher = ReadingSettings(), Watcher()
+        tenants = Tenants(options, Counts(), PodCache())
         self.root = kind(str(root), hold=hold)
         directory = tenants.directory
         volume = Volume(self.root, ".", directory("."), directory, options, self.watcher)
         rank = RankDirectory("node_0/rank_0", "0", "0")
-        self.rank = RankFiles(volume, rank, consumer, options, Telemetry(), self.watcher)
+        self.rank = RankFiles(volume, rank, consumer, options, Counts(), self.watcher)
         self.now = time.monotonic()
 
     def look(self):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from primus_lens_exporter import app
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.remote_write import setup
+from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 from serving import Exporter
 from yarl import URL
 
@@ -23,12 +25,16 @@ class Sending:
     def __init__(self, records, spool, url, config=None, spool_bytes=1 << 30):
         self.telemetry = Telemetry()
         self.settings = Settings(records_path=(Path(records),))
-        self.outbox = setup.outbox(
-            URL(url), config, Path(spool), spool_bytes, self.telemetry.registry, 512, lambda _: True
+        remote = RemoteWriteSettings(
+            remote_write_url=URL(url),
+            remote_write_config_file=config,
+            remote_write_spool_directory=Path(spool),
+            remote_write_spool_bytes=spool_bytes,
         )
+        self.outbox = setup.outbox(remote, self.settings, self.telemetry.registry)
 
     async def __aenter__(self):
-        self.follower = app._follower(self.outbox, self.settings, self.telemetry, PodCache())
+        self.follower = app._follower(self.outbox, self.settings, Counts(), PodCache())
         self.tasks = [
             asyncio.create_task(self.outbox.run()),
             asyncio.create_task(self.follower.run()),

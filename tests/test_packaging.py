@@ -11,13 +11,15 @@ import matrix
 import pytest
 import training
 from primus_lens_cli.hook import STARTUP_FILES
-from primus_lens_exporter import telemetry
+from primus_lens_exporter.model.drops import DROPS
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
+from primus_lens_exporter.reading import counts
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 from primus_lens_hook import contract
 from primus_lens_hook.boot import start
 from primus_lens_toolkit import rejections
@@ -135,13 +137,13 @@ def test_every_series_is_in_the_docs():
     RemoteWriteTelemetry(registry)
     own = [metric.name for metric in registry.collect() if "exporter" in metric.name]
     assert [name for name in own if name not in text] == []
-    store = Store(Settings(records_path=(ROOT,)))
+    store = Store(SeriesRules())
     assert [family.name for family in store.families if f"`{family.name}`" not in text] == []
 
 
 def test_every_reason_is_in_the_docs():
     text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
-    reasons = (*telemetry.REFUSALS, *telemetry.LIMITS, *telemetry.DROPS, *rejections.REASONS)
+    reasons = (*counts.REFUSALS, *counts.LIMITS, *DROPS, *rejections.REASONS)
     assert [reason for reason in reasons if reason not in text] == []
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the exporter together and runs it. The only module that wires."""
+"""Builds the exporter from its parts and runs it. No other module may connect parts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from collections.abc import Coroutine, Sequence
 from primus_lens_hook import __version__
 from primus_lens_toolkit import listen
 from primus_lens_toolkit.kubernetes_api import Api
-from yarl import URL
 
-from primus_lens_exporter.live.health import Health
+from primus_lens_exporter.live.health import health
+from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
-from primus_lens_exporter.page import Page
 from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.informer import PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.watch import PodWatch
-from primus_lens_exporter.reading.beneath import require_openat2
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.safe_open import require_openat2
 from primus_lens_exporter.reading.sources import (
     DirectorySource,
     KubeletSource,
@@ -34,12 +34,11 @@ from primus_lens_exporter.reading.sources import (
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup
-from primus_lens_exporter.remote_write.outbox import Outbox
-from primus_lens_exporter.series.keys import KeyRules
 from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.serving.page import Page
+from primus_lens_exporter.serving.routes import application
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
-from primus_lens_exporter.web import application
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -58,23 +57,26 @@ async def serve(settings: Settings) -> None:
     store = Store(settings)
     async with contextlib.AsyncExitStack() as stack:
         if settings.of_pods:
-            watch = _watch(settings, telemetry, pods)
-            stack.callback(watch.stop)
-        follower = _follower(store, settings, telemetry, pods)
+            informer = _informer(settings, telemetry, pods)
+            stack.callback(informer.stop)
+        follower = _follower(store, settings, telemetry.reading, pods)
         stack.callback(follower.close)
         work = [follower.run()]
         if settings.remote_write_url is not None:
-            outbox = _outbox(settings, settings.remote_write_url, telemetry)
+            outbox = setup.outbox(settings, settings, telemetry.registry)
             # Counted once: its own view of the same files is not on the page.
-            sender = _follower(outbox, settings, Telemetry(), pods)
+            sender = _follower(outbox, settings, Counts(), pods)
             stack.callback(sender.close)
             stack.callback(outbox.close)  # before the sender lets go of its files
             work += [sender.run(), outbox.run()]
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
-        health = Health(store, telemetry, follower, pods if settings.of_pods else None)
-        overview = Overview(store, health)
-        app = application(Page(store, telemetry), overview, follower, settings)
+        asked = pods if settings.of_pods else None
+        overview = Overview(store, lambda: health(store, telemetry.reading, follower, asked))
+        bounds = Bounds(
+            settings.limits_history_bytes, settings.limits_line_bytes, settings.limits_keys_per_rank
+        )
+        app = application(Page(store, telemetry), overview, follower, bounds)
         runner = await listen.listen(
             app, settings.web_listen_address, settings, telemetry.refused_clients
         )
@@ -97,37 +99,22 @@ async def _until(stop: asyncio.Event, work: Sequence[Coroutine[None, None, None]
         await asyncio.gather(*running, stopping, return_exceptions=True)
 
 
-def _watch(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodWatch:
-    watch = PodWatch(
+def _informer(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodInformer:
+    informer = PodInformer(
         Api(f"primus-lens-exporter/{__version__}"),
         pods,
         KubernetesTelemetry(telemetry.registry, pods),
         "" if settings.records_all_nodes else settings.kubernetes_node_name,
         settings.kubernetes_pod_labels,
     )
-    watch.start()
-    return watch
+    informer.start()
+    return informer
 
 
-def _outbox(settings: Settings, url: URL, telemetry: Telemetry) -> Outbox:
-    assert settings.remote_write_spool_directory is not None
-    return setup.outbox(
-        url,
-        settings.remote_write_config_file,
-        settings.remote_write_spool_directory,
-        settings.remote_write_spool_bytes,
-        telemetry.registry,
-        settings.limits_label_bytes,
-        KeyRules(settings.keys_allow, settings.keys_deny).allowed,
-    )
-
-
-def _follower(
-    consumer: Consumer, settings: Settings, telemetry: Telemetry, pods: PodCache
-) -> Follower:
+def _follower(consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache) -> Follower:
     """What reads all sources for one consumer."""
     watcher = Watcher()
-    tenants = Tenants(settings, telemetry, pods)
+    tenants = Tenants(settings, counts, pods)
     sources: list[Source] = [
         DirectorySource(str(path.resolve()), tenants, settings, watcher)
         for path in settings.records_path
@@ -139,7 +126,7 @@ def _follower(
         SharedSource(str(path.resolve()), pods, tenants, settings, watcher)
         for path in settings.records_shared_path
     ]
-    return Follower(sources, consumer, settings, telemetry, watcher)
+    return Follower(sources, consumer, settings, counts, watcher)
 
 
 def _raise_file_limit() -> None:

@@ -16,10 +16,12 @@ from operator import attrgetter
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.reading.consumer import Labels, SeriesHolder
-from primus_lens_exporter.reading.decode import Record, as_float, is_sample
-from primus_lens_exporter.series.system import Reading, readings
-from primus_lens_exporter.series.systemseries import of_pod
+from primus_lens_exporter.model.drops import KEY_RULES, LABEL_BYTES
+from primus_lens_exporter.model.labels import Labels, encoded, of_pod
+from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.model.system_metrics import Reading, readings
+from primus_lens_exporter.reading.consumer import SeriesHolder
 
 METRIC = "primus_lens_wandb_metric"
 STEP = "primus_lens_wandb_step"
@@ -31,10 +33,9 @@ AHEAD_SECONDS = 600.0
 # What all ranks of a pod say is taken from one of them, until it has been silent for so long.
 SILENT_MS = 15_000
 
-# Why a number became no sample; a holder's allowance has reasons of its own.
+# Why a number became no sample; a holder's quota has reasons of its own.
 LATE, BAD_TIME, FUTURE = "late", "bad_time", "future"
-LONG_LABEL, KEY_RULES = "label_bytes", "key_rules"
-DROPPED = (LATE, BAD_TIME, FUTURE, LONG_LABEL, KEY_RULES)
+DROPPED = (LATE, BAD_TIME, FUTURE, LABEL_BYTES, KEY_RULES)
 
 _timestamp = attrgetter("timestamp")
 
@@ -47,7 +48,7 @@ NEVER = (-1, -1)
 
 
 class Series:
-    """One series. `id` is what `Sampler` was told to make of its name and labels."""
+    """One series. `id` is what `SampleBuilder` was told to make of its name and labels."""
 
     __slots__ = ("id", "last", "newest", "rank")
 
@@ -74,7 +75,7 @@ class Run:
         self.labels = labels
         self.holder = holder
         self.used = 1
-        """Of the holder's allowance."""
+        """Of the holder's quota."""
         self.keys: dict[Key, Series] = {}
         self.by_id: dict[bytes, Series] = {}
 
@@ -95,29 +96,26 @@ def in_order(records: list[Record]) -> list[Record]:
     return sorted(records, key=_timestamp)  # nearly free when they are in order
 
 
-class Sampler:
+class SampleBuilder:
     """Makes the samples of all ranks. `dropped` counts by reason what became none."""
 
     def __init__(
         self,
         identify: Callable[[str, Labels], bytes],
-        label_bytes: int,
+        rules: SeriesRules,
         added: Labels = (),
         clocks: dict[bytes, Clock] | None = None,
-        allowed: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """`identify` makes a series' id of its name and labels, none of them empty.
 
-        `label_bytes` bounds keys and run ids, which come from pods; `added` labels stand
-        beside each identity, which wins; `clocks`, by id, are where an earlier process left
-        off; `allowed` says which keys become series.
+        `added` labels stand beside each identity, which wins; `clocks`, by id, are where an
+        earlier process left off.
         """
         self.dropped: Counter[str] = Counter()
         self._identify = identify
-        self._label_bytes = label_bytes
+        self._rules = rules
         self._added = added
         self._clocks = {} if clocks is None else clocks
-        self._allowed = allowed
         self._ranks: defaultdict[Labels, Rank] = defaultdict(Rank)
 
     def take(self, labels: Labels, records: list[Record], holder: SeriesHolder) -> list[Sample]:
@@ -154,7 +152,7 @@ class Sampler:
         """The samples of a sample of the system, but for what another rank says already."""
         at = round(record.timestamp * 1000)
         runs = self._run(of_pod(labels), None, holder), self._run(labels, None, holder)
-        for reading in readings(record.data, self._label_bytes):
+        for reading in readings(record.data, self._rules.limits_label_bytes):
             run = runs[reading.measure.of_process]
             series = run if isinstance(run, str) else self._system_series(run, reading)
             if isinstance(series, str):
@@ -189,9 +187,8 @@ class Sampler:
         rank.holders.add(holder)
         run = rank.runs.get(run_id)
         if run is None:
-            if run_id is not None and _bytes(run_id) > self._label_bytes:
-                return LONG_LABEL
-            if reason := holder.allowance.take():
+            reason = self._rules.against_label(run_id or "") or holder.quota.take()
+            if reason:
                 return reason
             known = {name for name, _ in labels}
             added = (label for label in self._added if label[0] not in known)
@@ -205,10 +202,8 @@ class Sampler:
             return self._add(run, key, STEP, run.labels)
         if key.startswith(contract.SAMPLE_PREFIX):
             return None
-        if not self._allowed(key):
-            return KEY_RULES
-        if _bytes(key) > self._label_bytes:
-            return LONG_LABEL
+        if reason := self._rules.against_key(key):
+            return reason
         return self._add(run, key, METRIC, _without_empty((*run.labels, ("key", _clean(key)))))
 
     def _system_series(self, run: Run, reading: Reading) -> Series | str:
@@ -217,7 +212,7 @@ class Sampler:
         return run.keys.get(key) or self._add(run, key, key[0], run.labels + reading.labels)
 
     def _add(self, run: Run, key: Key, name: str, labels: Labels) -> Series | str:
-        if reason := run.holder.allowance.take():
+        if reason := run.holder.quota.take():
             return reason
         run.used += 1
         known = self._identify(name, labels)
@@ -260,17 +255,13 @@ def _count(record: Record) -> int:
 
 
 def _give_up(run: Run) -> list[bytes]:
-    run.holder.allowance.give_back(run.used)
+    run.holder.quota.give_back(run.used)
     return list(run.by_id)
 
 
 def _clean(text: str) -> str:
     """Lone surrogates are legal in JSON strings and nowhere else."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return text if text.isascii() else encoded(text).decode()
 
 
 def _without_empty(labels: Labels) -> Labels:

@@ -5,8 +5,8 @@ import math
 import random
 
 from primus_lens_exporter.live.hints import RankNow, speed
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.series.trail import EVERY_SECONDS, Trail
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.series.recent_history import EVERY_SECONDS, RecentHistory
 
 SLOTS = 449  # of ten seconds: almost 75 minutes
 KEYS = "loss", "eval/loss"
@@ -32,19 +32,19 @@ class Rank:
     def now(self, now, others):
         """The same as hints take it, at a time in seconds."""
         slot = int(now // EVERY_SECONDS)
-        trail, losses = Trail(), {}
+        history, losses = RecentHistory(), {}
         for key in KEYS:
-            trail.add_loss(key)
+            history.add_loss(key)
         for number, logged in enumerate(self.logged[: slot + 1]):
             if logged is not None:
                 step, data = logged
                 losses |= data
-                trail.take([Record(number * EVERY_SECONDS, data, step)], step, dict(losses))
+                history.take([Record(number * EVERY_SECONDS, data, step)], step, dict(losses))
         at, _, losses = self.seen(slot)
         newer = [each.seen(slot) for each in others if each.place == self.place]
         over = any(each is not None and each[0] > at for each in newer)
-        rate = speed(trail, now)
-        return RankNow(f"{self.local}", f"0/{self.local}", at, over, losses, trail, rate)
+        rate = speed(history, now)
+        return RankNow(f"{self.local}", f"0/{self.local}", at, over, losses, history, rate)
 
 
 # What a run is like; the lists have different lengths, so that most meet each other in some run.

@@ -11,7 +11,7 @@ from chart import charting
 from chart.test_rules import promtool
 from full_world import rules_file
 from primus_lens_exporter.live.hints import hints
-from primus_lens_exporter.series.trail import EVERY_SECONDS
+from primus_lens_exporter.series.recent_history import EVERY_SECONDS
 from scenarios import SLOTS
 
 ALERTS = yaml.safe_load((charting.CHART / "rules" / "primus-lens-alerts.yaml").read_text())

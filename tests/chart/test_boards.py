@@ -14,13 +14,13 @@ from chart import charting
 from chart.test_alerts import asked_for
 from chart.test_rules import MFU, RECORDING, names, promtool
 from grafana_foundation_sdk.models import units
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.series.system import MEASURES
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
+from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_webhook.telemetry import Telemetry as WebhookTelemetry
 
 MADE = "charts/primus-lens-wandb/dashboards"
@@ -99,7 +99,7 @@ def ours():
         f"{name}_bucket" if kind == "histogram" else name
         for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     }
-    families = Store(Settings(records_path=(charting.ROOT,))).families
+    families = Store(SeriesRules()).families
     recorded = names(yaml.safe_load(RECORDING.read_text()), "record")
     return own | {family.name for family in families} | {*MEASURES, *recorded, MFU}
 

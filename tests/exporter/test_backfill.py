@@ -16,7 +16,7 @@ import time
 
 import pytest
 import training
-from primus_lens_exporter.series.system import MEASURES
+from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_hook import contract
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from receiver import Prometheus

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from primus_lens_exporter.model.record import as_float
 from primus_lens_exporter.reading import decode
 
 GOOD = b'{"timestamp":1.5,"step":3,"data":{"a":1},"run":"r"}'
@@ -71,7 +72,7 @@ def test_never_raises_and_never_loses_a_good_line(before, after):
 def test_what_json_writes_is_read_back(rows):
     lines = [json.dumps({"timestamp": 1, "data": row}) for row in rows]
     batch = decode.decode("\n".join(lines).encode())
-    values = [[decode.as_float(v) for v in record.data.values()] for record in batch.records]
+    values = [[as_float(v) for v in record.data.values()] for record in batch.records]
     assert len(values) == len(rows)
     for got, row in zip(values, rows, strict=True):
         for mine, theirs in zip(got, row.values(), strict=True):

@@ -13,11 +13,11 @@ import pytest
 from hostile import FILE, Node
 from kubelet import rank, series
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.reading import runinfo
-from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading import runs_file
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.safe_open import SafeDirectory
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 from serving import record, until
 
 PATIENCE = 60  # a look at what nobody tells of comes every thirty seconds
@@ -93,8 +93,7 @@ def test_lines_that_are_too_long(tmp_path):
 
 
 def test_looking_takes_a_twentieth_of_the_time():
-    settings = Settings(records_path=("/",))
-    tenant = Tenants(settings, Telemetry(), PodCache()).directory("x")
+    tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
     looks = []
     for tenths in range(1000):
         while tenant.may_look(tenths / 10):
@@ -150,11 +149,11 @@ def test_ranks_that_are_gone_count_until_their_last_values_are(limited):
 
 
 def test_runs_that_are_told_of(tmp_path):
-    root = Beneath(str(tmp_path), hold=False)
+    root = SafeDirectory(str(tmp_path), hold=False)
     for number in range(3):
         runs = {f"{number}-{run}": {} for run in range(50_000)}
         (tmp_path / str(number)).write_text(json.dumps(runs))
-    assert len(runinfo.read(root, ["0", "1", "2"])) == runinfo.MAX_RUNS
+    assert len(runs_file.read(root, ["0", "1", "2"])) == runs_file.MAX_RUNS
     root.release()
 
 

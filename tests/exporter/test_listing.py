@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
 
 
@@ -35,7 +35,7 @@ def owner():
 
 @pytest.fixture
 def listing(tmp_path, watcher, owner):
-    root = Beneath(str(tmp_path), hold=True)
+    root = SafeDirectory(str(tmp_path), hold=True)
     yield Listing(root, ".", watcher, owner)
     root.close()
 
@@ -109,7 +109,7 @@ def test_after_a_flood_of_events_everything_is_looked_at(tmp_path, listing, watc
     quiet = tmp_path / "quiet"
     quiet.mkdir()
     other = Owner()
-    Listing(Beneath(str(quiet), hold=True), ".", watcher, other).changed(1)
+    Listing(SafeDirectory(str(quiet), hold=True), ".", watcher, other).changed(1)
     listing.changed(1)
     for number in range(limit + 10):
         (tmp_path / str(number)).touch()
@@ -120,7 +120,7 @@ def test_after_a_flood_of_events_everything_is_looked_at(tmp_path, listing, watc
 
 def test_a_renamed_directory_is_still_listened_to_when_its_old_name_is_given_up(tmp_path, watcher):
     (tmp_path / "old").mkdir()
-    root, owners = Beneath(str(tmp_path), hold=True), (Owner(), Owner())
+    root, owners = SafeDirectory(str(tmp_path), hold=True), (Owner(), Owner())
     before, after = (
         Listing(root, n, watcher, o) for n, o in zip(("old", "new"), owners, strict=True)
     )

@@ -3,16 +3,15 @@ import gzip
 import json
 import os
 import time
-from pathlib import Path
 
 import live
 import pytest
 import serving
 from holding import Holder
 from primus_lens_exporter.live.overview import shown
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.settings import Settings
 from serving import late, record, until
 
 RUN = {"project": "p", "name": "n", "group": "g", "step_fix": {"logs": 9, "conflicts": 2}}
@@ -193,7 +192,7 @@ def test_the_page_may_load_nothing_but_its_own_files(exporter):
 
 
 def test_no_pod_hides_anothers_runs_behind_its_own():
-    store, hostile, honest = Store(Settings(records_path=(Path(),))), Holder(), Holder()
+    store, hostile, honest = Store(SeriesRules()), Holder(), Holder()
     for holder, count, newest in ((hostile, 50, 9e9), (honest, 3, 5.0)):
         place = (("node_rank", "0"), ("local_rank", str(count)))
         records = [Record(newest + each, {}, 1, f"{count} {each}") for each in range(count)]

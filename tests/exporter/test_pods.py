@@ -5,10 +5,11 @@ import pytest
 from api_server import pod
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.pods import wire
+from primus_lens_exporter.model.pod import Pod
+from primus_lens_exporter.pods import decoder
 from primus_lens_exporter.pods.cache import GRACE_SECONDS, MAX_GONE, PodCache
-from primus_lens_exporter.pods.labels import series_labels
-from primus_lens_exporter.pods.pod import DEFAULT_CONTAINER, STATUS, NoPod, Pod, decode
+from primus_lens_exporter.pods.document import DEFAULT_CONTAINER, STATUS, NoPod, decode
+from primus_lens_exporter.pods.series_labels import series_labels
 
 FULL = pod("p", labels={"team": "a"})
 FULL["metadata"]["ownerReferences"] = [
@@ -145,7 +146,7 @@ def test_a_pod_that_makes_no_sense_is_none_and_its_neighbours_are_read(breakage)
     with pytest.raises(NoPod):
         decoded(broken)
     body = {"metadata": {"resourceVersion": "7"}, "items": [FULL, broken, FULL]}
-    page = wire.page(json.dumps(body).encode(), ())
+    page = decoder.page(json.dumps(body).encode(), ())
     assert (len(page.pods), page.skipped, page.version) == (2, 1, "7")
 
 
@@ -190,10 +191,10 @@ def test_no_json_raises_and_what_is_read_is_text(document):
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_raise_anything_but_garbled(body):
-    for read in (wire.page, wire.event):
+    for read in (decoder.page, decoder.event):
         try:
             read(body, ())
-        except wire.Garbled:
+        except decoder.Garbled:
             continue
 
 
@@ -201,13 +202,13 @@ def test_no_bytes_raise_anything_but_garbled(body):
     "body", [b"", b"[]", b"{}", b'{"metadata":{}}', b'{"metadata":{"resourceVersion":""}}']
 )
 def test_a_page_without_a_version_is_garbled(body):
-    with pytest.raises(wire.Garbled):
-        wire.page(body, ())
+    with pytest.raises(decoder.Garbled):
+        decoder.page(body, ())
 
 
 def test_events():
     def event(kind, document):
-        return wire.event(json.dumps({"type": kind, "object": document}).encode(), ())
+        return decoder.event(json.dumps({"type": kind, "object": document}).encode(), ())
 
     bookmark = {"metadata": {"resourceVersion": "9"}}
     assert event("BOOKMARK", bookmark) == ("BOOKMARK", None, "9", 0)

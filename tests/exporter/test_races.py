@@ -5,12 +5,12 @@ import os
 import time
 
 import pytest
-from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from reading import Reader, Recorder
 from serving import record
 
 
-class Racing(Beneath):
+class Racing(SafeDirectory):
     """Whoever writes there renames a file after it was listed and before it is opened."""
 
     rename = None
@@ -70,7 +70,7 @@ def test_the_last_line_of_a_deleted_file_needs_no_newline(tmp_path):
     reader.close()
 
 
-class Starved(Beneath):
+class Starved(SafeDirectory):
     """Somewhere in a look others got the processor, or the network did not answer."""
 
     def open(self, name, flags):

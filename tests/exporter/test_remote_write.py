@@ -16,7 +16,7 @@ import sending
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from holding import Holder
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.remote_write import config, outbox, protocol, setup
 from primus_lens_exporter.remote_write.spool import Spool
 from receiver import PASSWORD, USER, Prometheus

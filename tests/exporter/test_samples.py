@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.samples import AHEAD_SECONDS, Sampler, in_order
+from primus_lens_exporter.model.key_rules import Pattern
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.samples import AHEAD_SECONDS, SampleBuilder, in_order
 from primus_lens_hook import contract
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))
@@ -19,18 +21,20 @@ NOW = 1.7e9
 
 class Holder:
     def __init__(self, series=1000):
-        self.allowance = Allowance(series, "series_per_pod")
+        self.quota = Quota(series, "series_per_pod")
 
     def dropped(self, reason, values):
-        raise AssertionError("the sampler counts")
+        raise AssertionError("the builder counts")
 
 
 def identify(name, labels):
     return "".join([name, *(f" {label}={value}" for label, value in labels)]).encode()
 
 
-def sampler(**arguments):
-    return Sampler(identify, 64, **arguments)
+def builder(**arguments):
+    return SampleBuilder(
+        identify, SeriesRules(keys_deny=Pattern("denied"), limits_label_bytes=64), **arguments
+    )
 
 
 def record(at=NOW, step=None, run="r", **data):
@@ -42,8 +46,8 @@ def sample(at=NOW, **data):
     return Record(at, named, None, "r", sample=True)
 
 
-def take(records, holder=None, sampler=None, rank=RANK):
-    samples = (sampler or globals()["sampler"]()).take(rank, records, holder or Holder())
+def take(records, holder=None, builder=None, rank=RANK):
+    samples = (builder or globals()["builder"]()).take(rank, records, holder or Holder())
     return [(series.id.decode(), at, value) for series, at, value in samples]
 
 
@@ -60,12 +64,12 @@ def test_each_number_of_a_record_is_a_sample_at_its_time():
 
 
 def test_a_late_row_has_samples_of_its_values_and_none_of_its_step():
-    made, late = sampler(), Record(NOW, {"a": 1.5}, 900, "r", late=True)
-    samples = take([record(step=7, a=1), late, record(NOW + 1, step=3)], sampler=made)
+    made, late = builder(), Record(NOW, {"a": 1.5}, 900, "r", late=True)
+    samples = take([record(step=7, a=1), late, record(NOW + 1, step=3)], builder=made)
     at = round(NOW * 1000)
     assert [(t, v) for name, t, v in samples if "_step" in name] == [(at, 7), (at + 1000, 3)]
     assert [(t, v) for name, t, v in samples if "_metric" in name] == [(at, 1), (at + 1, 1.5)]
-    take([Record(-1.0, {"a": 1}, 900, "r", late=True)], sampler=made)
+    take([Record(-1.0, {"a": 1}, 900, "r", late=True)], builder=made)
     assert made.dropped == {"bad_time": 1}  # of a step that would be no sample, none is lost
 
 
@@ -80,10 +84,10 @@ TIMES = st.lists(st.integers(0, 3000) | st.sampled_from([0, 1000]), max_size=60)
 
 @given(st.lists(TIMES, max_size=4))
 def test_times_rise_strictly_and_only_what_is_late_is_dropped(batches):
-    made, rising, kept, newest = sampler(), defaultdict(list), 0, -math.inf
+    made, rising, kept, newest = builder(), defaultdict(list), 0, -math.inf
     for batch in batches:
         records = in_order([record(NOW + at / 1000, a=1.0) for at in batch])
-        for series, at, _ in take(records, sampler=made):
+        for series, at, _ in take(records, builder=made):
             rising[series].append(at)
         for at in sorted(batch):
             kept += at >= newest - 1000
@@ -100,9 +104,9 @@ def test_every_record_of_a_burst_at_one_time_is_kept():
 
 
 def test_a_burst_cannot_run_into_the_future():
-    made = sampler()
+    made = builder()
     at = time.time() + AHEAD_SECONDS - 1
-    assert 900 < len(take([record(at, a=i) for i in range(5000)], sampler=made)) < 1200
+    assert 900 < len(take([record(at, a=i) for i in range(5000)], builder=made)) < 1200
     assert made.dropped["late"] > 3800
 
 
@@ -119,8 +123,8 @@ def test_a_burst_cannot_run_into_the_future():
     ],
 )
 def test_absurd_times_are_dropped_and_counted(at, reason):
-    made = sampler()
-    samples = take([record(at, step=1, a=1, b="text"), record(a=2)], sampler=made)
+    made = builder()
+    samples = take([record(at, step=1, a=1, b="text"), record(a=2)], builder=made)
     assert [value for _, _, value in samples] == [2.0]
     assert made.dropped == {reason: 2}
 
@@ -139,8 +143,8 @@ def test_an_empty_label_is_none():
 
 
 def test_added_labels_give_way_to_the_identity():
-    made = sampler(added=(("cluster", "c"), ("node_rank", "9")))
-    assert take([record(step=1)], sampler=made)[0][0] == (
+    made = builder(added=(("cluster", "c"), ("node_rank", "9")))
+    assert take([record(step=1)], builder=made)[0][0] == (
         "primus_lens_wandb_step cluster=c node_rank=0 local_rank=1 run_id=r"
     )
 
@@ -155,51 +159,51 @@ def test_added_labels_give_way_to_the_identity():
     ],
 )
 def test_what_may_have_no_series_is_dropped_and_counted(bad, reason):
-    made = sampler(allowed=lambda key: key != "denied")
-    assert len(take([bad, record(a=1)], sampler=made)) == 1
+    made = builder()
+    assert len(take([bad, record(a=1)], builder=made)) == 1
     assert made.dropped == {reason: 1}
 
 
-def test_the_allowance_is_kept_and_given_back_at_release():
-    made, holder = sampler(), Holder(4)
+def test_the_quota_is_kept_and_given_back_at_release():
+    made, holder = builder(), Holder(4)
     assert len(take([record(**{f"k{i}": i for i in range(9)})], holder, made)) == 3
     assert take([record(run="other", a=1)], holder, made) == []
     assert made.dropped == {"series_per_pod": 7}
     assert len(made.release(holder)) == 3
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0
     assert len(take([record(run="other", a=1)], holder, made)) == 1
 
 
 def test_a_run_that_has_ended_gives_back_what_it_used():
-    made, holder = sampler(), Holder()
+    made, holder = builder(), Holder()
     take([record(step=1, a=1), record(run="other", a=1)], holder, made)
     assert len(made.end(RANK, "r")) == 2
     assert made.end(RANK, "r") == []
-    assert holder.allowance.used == 2
+    assert holder.quota.used == 2
 
 
 def test_a_rank_in_two_places_is_one_until_both_are_gone():
-    made, one, two = sampler(), Holder(), Holder()
+    made, one, two = builder(), Holder(), Holder()
     take([record(a=1)], one, made)
     assert take([record(a=2)], two, made)[0][1] == round(NOW * 1000) + 1
     assert made.release(one) == []
     assert take([record(a=3)], two, made)[0][1] == round(NOW * 1000) + 2
     assert len(made.release(two)) == 1
-    assert one.allowance.used == two.allowance.used == 0
+    assert one.quota.used == two.quota.used == 0
 
 
 def test_times_go_on_where_an_earlier_process_stopped():
     at = round(NOW * 1000)
     series = identify("primus_lens_wandb_metric", (*RANK, ("run_id", "r"), ("key", "a")))
-    made = sampler(clocks={series: (at + 7, at)})
-    times = [at for _, at, _ in take([record(a=1, b=1), record(NOW - 2, a=1)], sampler=made)]
+    made = builder(clocks={series: (at + 7, at)})
+    times = [at for _, at, _ in take([record(a=1, b=1), record(NOW - 2, a=1)], builder=made)]
     assert times == [at + 8, at]
     assert made.dropped == {"late": 1}
 
 
 def test_a_sample_of_the_system_has_the_series_of_the_page():
     data = {"sys_cpu_percent": 50, "process_threads": 7, "gpu_0_util": 85.0, "gpu_0_name": "H100"}
-    samples = take([sample(gpu_0_uuid="U", **data)], sampler=sampler(added=(("cluster", "k"),)))
+    samples = take([sample(gpu_0_uuid="U", **data)], builder=builder(added=(("cluster", "k"),)))
     assert {at for _, at, _ in samples} == {round(NOW * 1000)}
     assert [(name.removeprefix("primus_lens_"), value) for name, _, value in samples] == [
         ("system_cpu_utilization_ratio cluster=k node_rank=0", 0.5),
@@ -210,7 +214,7 @@ def test_a_sample_of_the_system_has_the_series_of_the_page():
 
 
 def test_what_ranks_share_is_taken_from_one_until_it_is_silent():
-    made, holders = sampler(), [Holder() for _ in RANKS]
+    made, holders = builder(), [Holder() for _ in RANKS]
 
     def shared(rank, at):
         found = sample(at, sys_cpu_percent=100 * rank, process_threads=1)
@@ -224,21 +228,21 @@ def test_what_ranks_share_is_taken_from_one_until_it_is_silent():
     assert not made.dropped
     for holder in holders:
         made.release(holder)
-    assert {holder.allowance.used for holder in holders} == {0}
+    assert {holder.quota.used for holder in holders} == {0}
 
 
 def test_what_rows_carry_of_a_sample_makes_no_samples():
-    made, mark = sampler(), {"_primus_lens_enabled": True}
+    made, mark = builder(), {"_primus_lens_enabled": True}
     row = {**mark, "_primus_sys_cpu_percent": 1, "_primus_gpu_0_util": 2.0, "a": 1}
-    assert len(take([record(**row)], sampler=made)) == 1
-    assert take([record(-1.0, **row), sample(-1.0, gpu_0_util=1)], sampler=made) == []
+    assert len(take([record(**row)], builder=made)) == 1
+    assert take([record(-1.0, **row), sample(-1.0, gpu_0_util=1)], builder=made) == []
     assert made.dropped == {"bad_time": 1 + 1}
 
 
 @pytest.mark.parametrize(("limit", "count"), [(0, 0), (1, 0), (4, 2), (99, 13)])
-def test_samples_of_the_system_keep_the_allowance(limit, count):
-    made, holder = sampler(), Holder(limit)
+def test_samples_of_the_system_keep_the_quota(limit, count):
+    made, holder = builder(), Holder(limit)
     assert len(take([sample(**dict.fromkeys(contract.SAMPLE_OF_POD, 1))], holder, made)) == count
     assert sum(made.dropped.values()) == 13 - count
     made.release(holder)
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0

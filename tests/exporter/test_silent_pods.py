@@ -12,7 +12,7 @@ from kubelet import Kubelet, rank, series
 from primus_lens_exporter.pods import cache as caches
 from primus_lens_exporter.pods import silent
 from primus_lens_exporter.pods.cache import GRACE_SECONDS, READ_SECONDS, PodCache
-from primus_lens_exporter.pods.pod import decode
+from primus_lens_exporter.pods.document import decode
 from serving import Exporter, record, until
 
 INJECTED = '{"decision":"injected","containers":["main"]}'

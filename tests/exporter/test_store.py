@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
-from pathlib import Path
 
 import pytest
 from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.reading.runinfo import RunInfo
-from primus_lens_exporter.series.family import Family
-from primus_lens_exporter.series.keys import NamedKey, Pattern
+from primus_lens_exporter.model.key_rules import NamedKey, Pattern
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.settings import Settings
 from prometheus_client.parser import text_string_to_metric_families
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))
@@ -34,7 +33,7 @@ def take(store, holder, *records, rank=RANK):
 
 
 def an_empty(**settings):
-    return Store(Settings(records_path=(Path(),), **settings))
+    return Store(SeriesRules(**settings))
 
 
 def filled(*records, holder=None, **settings):
@@ -88,11 +87,11 @@ def test_a_run_of_late_rows_has_no_step_until_another_row_comes():
     holder = Holder(4)
     store = filled(late(1.0, 9, a=1), holder=holder)
     assert not [key for key in series(store) if key[0] == "step"]
-    assert holder.allowance.used == len(series(store)) == 3
+    assert holder.quota.used == len(series(store)) == 3
     take(store, holder, row(2.0, 3))
     assert series(store)[("step", "0", "1", "r")] == 3
     store.release(holder)
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_step_fix_counters_are_there_when_it_is_on():
     assert series(store)[("step_fix_dropped_total", "0", "1", "r")] == 0
     store.release(holder)
     assert list(store.parts()) == []
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0
 
 
 def test_series_end_with_their_last_holder():
@@ -186,14 +185,14 @@ def test_what_exceeds_a_limit_is_left_out_and_counted(limit, settings, reason, m
     holder = Holder(limit)
     store = filled(Record(1.0, {f"key/{n}": n for n in range(10)}, 1), holder=holder, **settings)
     take(store, holder, Record(2.0, {"key/9": 10}, 1))
-    assert len(series(store)) == made == holder.allowance.used
+    assert len(series(store)) == made == holder.quota.used
     assert set(holder.drops) == {reason}
     store.release(holder)
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0
 
 
 def test_what_is_left_out_costs_the_others_nothing():
-    node = Allowance(8, "series_per_node")
+    node = Quota(8, "series_per_node")
     greedy, modest = Holder(1000, node), Holder(1000, node)
     store = an_empty()
     take(store, modest, Record(1.0, {"loss": 1}, 1, "r"), rank=(("local_rank", "0"),))
@@ -217,12 +216,12 @@ def test_keys_that_nobody_uses_are_forgotten():
     holder = Holder()
     store = filled(Record(1.0, {"a": 1}, 1), holder=holder)
     store.release(holder)
-    assert store._families.suffixes._known == {}
+    assert store._families.key_cache._known == {}
 
 
 @given(st.lists(st.booleans() | st.floats(), max_size=60))
 def test_slots_are_reused_and_never_mixed(steps):
-    family, live = Family("f", "gauge", "help"), {}
+    family, live = MetricFamily("f", "gauge", "help"), {}
     for number, step in enumerate(steps):
         if step is True and live:
             family.remove(live.pop(next(iter(live)))[0])

@@ -4,17 +4,17 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from holding import Holder
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_exporter.reading.decode import Record, decode
-from primus_lens_exporter.reading.runinfo import RunInfo
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.model.system_metrics import MEASURES
+from primus_lens_exporter.reading.decode import decode
 from primus_lens_exporter.series.store import Store
-from primus_lens_exporter.series.system import MEASURES
-from primus_lens_exporter.settings import Settings
 from primus_lens_hook import contract
 from prometheus_client.parser import text_string_to_metric_families
 from serving import until
@@ -60,7 +60,7 @@ def on_page(store):
 
 @pytest.fixture
 def store():
-    return Store(Settings(records_path=(Path(),)))
+    return Store(SeriesRules())
 
 
 def test_a_sample_is_series_of_the_pod_of_the_rank_and_of_its_gpus(store):
@@ -142,7 +142,7 @@ def test_a_pod_is_there_once_and_as_long_as_a_rank_that_said_it(store):
     assert len(on_page(store)) == 4 + 1
     store.release(holders[1])
     assert list(store.parts()) == []
-    assert [holder.allowance.used for holder in holders] == [0, 0]
+    assert [holder.quota.used for holder in holders] == [0, 0]
 
 
 @pytest.mark.parametrize(("later", "value"), [(-1, 0.1), (0, 0.2), (1, 0.2)])
@@ -198,7 +198,7 @@ def test_what_is_no_number_makes_no_series(store, value):
 
 @given(st.text(), st.text())
 def test_any_uuid_and_name_survive_the_text_format(uuid, name):
-    store = Store(Settings(records_path=(Path(),), limits_label_bytes=8))
+    store = Store(SeriesRules(limits_label_bytes=8))
     take(store, Holder(), sample(gpu_0_uuid=uuid, gpu_0_name=name, gpu_0_util=1))
     if not any(c in uuid + name for c in "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"):
         (info,) = (key for key in on_page(store) if key[0] == "gpu_info")
@@ -210,15 +210,15 @@ def test_a_gpu_in_anothers_place_replaces_its_series(store):
     for uuid in ("GPU-1", "GPU-2"):
         take(store, holder, sample(**{**GPU, "gpu_0_uuid": uuid}))
     assert {key[7] for key in on_page(store)} == {"GPU-2"}
-    assert holder.allowance.used == len(store) == 3
+    assert holder.quota.used == len(store) == 3
 
 
-def test_what_exceeds_the_allowance_is_left_out_and_counted(store):
+def test_what_exceeds_the_quota_is_left_out_and_counted(store):
     holder = Holder(5)
     forged = {f"gpu_{index}_util": 1 for index in range(2000)}
     for _ in range(2):
         take(store, holder, sample(**forged))
-    assert len(store) == holder.allowance.used == 5
+    assert len(store) == holder.quota.used == 5
     assert holder.drops == {"series_per_pod": 2 * 995}
     store.release(holder)
-    assert holder.allowance.used == 0
+    assert holder.quota.used == 0

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.top import text
 from primus_lens_exporter.top.columns import Column, table
-from primus_lens_exporter.top.keys import Keyboard, Keys
+from primus_lens_exporter.top.keyboard import Keyboard, Keys
 from rich.cells import cell_len
 from rich.text import Text
 

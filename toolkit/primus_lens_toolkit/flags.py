@@ -57,6 +57,11 @@ def flag(
     return dataclasses.field(default=default, metadata={**metadata, "metavar": metavar})
 
 
+def limit(name: str, help: str, default: int, metavar: str = "COUNT") -> Any:
+    """A flag that takes a whole number above zero."""
+    return flag(name, help, positive, default=default, metavar=metavar)
+
+
 def parse(
     settings: type[Settings],
     parser: argparse.ArgumentParser,

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.flags import flag, limit
 from primus_lens_toolkit.logs import LogSettings
 
 
@@ -43,24 +43,15 @@ class WebSettings(LogSettings):
         default=None,
         metavar="FILE",
     )
-    web_max_connections: int = flag(
-        "--web.max-connections",
-        "connections at once; further ones are closed and counted",
-        positive,
-        default=64,
-        metavar="COUNT",
+    web_max_connections: int = limit(
+        "--web.max-connections", "connections at once; further ones are closed and counted", 64
     )
-    web_read_timeout_seconds: int = flag(
+    web_read_timeout_seconds: int = limit(
         "--web.read-timeout-seconds",
         "how long a client may take for a TLS handshake, or for the headers of a request",
-        positive,
-        default=10,
-        metavar="SECONDS",
+        10,
+        "SECONDS",
     )
-    web_write_timeout_seconds: int = flag(
-        "--web.write-timeout-seconds",
-        "how long a client may take for a response",
-        positive,
-        default=60,
-        metavar="SECONDS",
+    web_write_timeout_seconds: int = limit(
+        "--web.write-timeout-seconds", "how long a client may take for a response", 60, "SECONDS"
     )

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from primus_lens_exporter.backfill.convert import Summary, backfill
 from primus_lens_exporter.backfill.files import ranks
-from primus_lens_exporter.labels import added_label
+from primus_lens_exporter.model.external_labels import added_label
 
 DESCRIPTION = """\
 Turn the JSONL files that the hook wrote into OpenMetrics text with the times at which
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         parser.error(f"{given.output or 'standard output'}: {error.strerror}")
     _tell(summary, given.output)
-    return 1 if summary.refused else 0
+    return 1 if summary.read.refused else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,20 +120,18 @@ def _tell(summary: Summary, output: Path | None) -> None:
     def tell(text: str) -> None:
         print(text, file=sys.stderr)
 
-    for path, reason in summary.refused.items():
+    read, written = summary.read, summary.written
+    for path, reason in read.refused.items():
         tell(f"primus-lens backfill: {str(path)!r} left out: {reason}")
-    tell(f"files    {summary.files} read" + _also(len(summary.refused), "left out"))
-    tell(f"lines    {_counts(summary.lines)}")
+    left_out = f", {len(read.refused)} left out" if read.refused else ""
+    tell(f"files    {read.files} read{left_out}")
+    tell(f"lines    {_counts(+read.lines)}")
     dropped = f"; dropped: {_counts(summary.dropped)}" if summary.dropped else ""
-    tell(f"samples  {summary.samples} of {summary.series} series{dropped}")
-    if summary.first is None or summary.last is None:
+    tell(f"samples  {written.samples} of {written.series} series{dropped}")
+    if not summary.span:
         return
-    tell(f"times    {_utc(summary.first)} to {_utc(summary.last)}")
+    tell("times    " + " to ".join(map(_utc, summary.span)))
     tell(f"next     promtool tsdb create-blocks-from openmetrics {output or 'FILE'} DATA_DIRECTORY")
-
-
-def _also(count: int, what: str) -> str:
-    return f", {count} {what}" if count else ""
 
 
 def _counts(counts: dict[str, int]) -> str:

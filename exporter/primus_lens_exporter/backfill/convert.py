@@ -14,42 +14,35 @@ from typing import BinaryIO, NamedTuple
 
 from primus_lens_exporter.backfill.files import Reader
 from primus_lens_exporter.backfill.openmetrics import OpenMetrics, identify
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.reading.decode import Record, is_sample
-from primus_lens_exporter.samples import Sample, Sampler
-from primus_lens_exporter.series.systemseries import of_pod
+from primus_lens_exporter.model.labels import Labels, of_pod
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record, is_sample
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.samples import Sample, SampleBuilder
 
 BATCH_RECORDS = 256
-LABEL_BYTES = 512  # as the exporter's default
 SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the memory
 
 
 class Summary(NamedTuple):
-    """What became of the files."""
+    """What became of the files: what was read, what was written, and the rest."""
 
-    files: int
-    refused: dict[Path, str]
-    """Files that could not be read, and why."""
-    lines: Counter[str]
-    """By result, as in `decode`."""
-    samples: int
-    series: int
+    read: Reader
+    written: OpenMetrics
     dropped: Counter[str]
     """Samples by the reason why they were left out."""
-    first: int | None
-    """Milliseconds since the epoch of the oldest sample."""
-    last: int | None
+    span: list[int]
+    """Milliseconds since the epoch of the oldest and the newest sample; empty without any."""
 
 
 class Holding:
     """Holds the series of one rank, or of the system of a node, while it is read."""
 
     def __init__(self) -> None:
-        self.allowance = Allowance(SERIES, "series_per_rank")
+        self.quota = Quota(SERIES, "series_per_rank")
 
     def dropped(self, reason: str, values: int) -> None:
-        """The sampler counts."""
+        """The builder counts."""
 
 
 def backfill(
@@ -59,7 +52,7 @@ def backfill(
     advance: Callable[[int], object],
 ) -> Summary:
     """Write all ranks. `advance` is told of bytes that were read. Raises OSError for `out`."""
-    reader, sampler = Reader(advance), Sampler(identify, LABEL_BYTES, added)
+    reader, builder = Reader(advance), SampleBuilder(identify, SeriesRules(), added)
     span: list[int] = []
     with OpenMetrics(out) as text:
         # What several ranks of a node say of it is one series, which cannot be written twice.
@@ -68,27 +61,17 @@ def backfill(
             for labels in of_node:
                 rank = Holding()
                 for logged, sampled in _batches(reader.merged(ranks[labels])):
-                    samples = sampler.take(labels, logged, rank)
-                    of_system = sampler.take(labels, sampled, node)
+                    samples = builder.take(labels, logged, rank)
+                    of_system = builder.take(labels, sampled, node)
                     text.add(samples)
                     text.add_system(of_system)
                     span = _span(span, samples, of_system)
                 text.end_rank()
-                sampler.release(rank)
+                builder.release(rank)
             text.end_node()
-            sampler.release(node)
+            builder.release(node)
         text.end()
-        first, last = span or (None, None)
-        return Summary(
-            reader.files,
-            reader.refused,
-            +reader.lines,
-            text.samples,
-            text.series,
-            sampler.dropped,
-            first,
-            last,
-        )
+        return Summary(reader, text, builder.dropped, span)
 
 
 def _batches(records: Iterator[Record]) -> Iterator[tuple[list[Record], list[Record]]]:

@@ -14,16 +14,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.reading import decode
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.reading.segment import METRICS_FILE
+from primus_lens_exporter.reading.layout import METRICS_FILE, NODE, RANK
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import Tail
-from primus_lens_exporter.reading.volume import NODE, RANK
 from primus_lens_exporter.samples import in_order
 
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-LINE_BYTES = 1 << 20  # as the exporter's default
+LINE_BYTES = ReadingSettings.limits_line_bytes  # the exporter's default
 
 
 def ranks(directories: Iterable[Path]) -> dict[Labels, list[Path]]:

@@ -16,10 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import BinaryIO, Self
 
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.model.labels import Labels, label_text
+from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_exporter.samples import METRIC, STEP, Sample
-from primus_lens_exporter.series.family import label_text
-from primus_lens_exporter.series.system import MEASURES
 
 FAMILIES = {
     METRIC: ("gauge", "Value logged under each key."),

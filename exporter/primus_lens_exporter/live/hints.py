@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What looks wrong with a run: the conditions of four alerts, asked of the exporter's own past.
+"""Hints: the conditions of four alerts, evaluated on the exporter's own recent history.
 
 The definitions are those of the rules (docs/alerts.md), without the time for which an alert
 has to last before it is sent: a hint is there at once. Pure: no files, no clock.
@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from primus_lens_exporter.live.schema import Hint
-from primus_lens_exporter.series.trail import EVERY_SECONDS, Trail
+from primus_lens_exporter.series.recent_history import EVERY_SECONDS, RecentHistory
 
 STALLED_SECONDS = 600.0
 SPEED_SECONDS = 300.0  # over which steps a second are measured
@@ -43,16 +43,16 @@ class RankNow(NamedTuple):
     losses: Mapping[str, float]
     """The newest value of each loss, by its key."""
 
-    trail: Trail | None
+    history: RecentHistory | None
     speed: float | None
     """Steps a second, see `speed`."""
 
 
-def speed(trail: Trail | None, now: float) -> float | None:
+def speed(history: RecentHistory | None, now: float) -> float | None:
     """Steps a second, as `primus_lens:steps_per_second` has them; None while not known."""
-    if trail is None:
+    if history is None:
         return None
-    scraped = trail.window(trail.steps, now - SPEED_SECONDS, now)
+    scraped = history.window(history.steps, now - SPEED_SECONDS, now)
     steps = [step for step in scraped if math.isfinite(step)]
     if len(steps) < 2:
         return None
@@ -83,7 +83,7 @@ def _spikes(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
     found: defaultdict[str, list[RankNow]] = defaultdict(list)
     for rank in ranks:
         for key, value in rank.losses.items():
-            if rank.trail is not None and is_spike(rank.trail, key, value, now):
+            if rank.history is not None and is_spike(rank.history, key, value, now):
                 found[key].append(rank)
     for key, where in found.items():
         text = (
@@ -93,12 +93,12 @@ def _spikes(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
         yield _hint("loss_spike", "PrimusLensLossSpike", text, where)
 
 
-def is_spike(trail: Trail, key: str, value: float, now: float) -> bool:
+def is_spike(history: RecentHistory, key: str, value: float, now: float) -> bool:
     """Whether a loss is far above the hour before the last five minutes."""
-    if key not in trail.losses:
+    if key not in history.losses:
         return False
     end = now - SPREAD_OFFSET_SECONDS
-    before = list(trail.window(trail.losses[key], end - SPREAD_SECONDS, end))
+    before = list(history.window(history.losses[key], end - SPREAD_SECONDS, end))
     changes = sum(a != b for a, b in pairwise(before))
     if changes <= SPREAD_CHANGES:
         return False
@@ -131,16 +131,16 @@ def _slow(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
 
 def _known_for_long(rank: RankNow, now: float) -> bool:
     """Whether its speed is that of five minutes: that of a few samples tells nothing."""
-    if rank.trail is None or not rank.trail.steps:
+    if rank.history is None or not rank.history.steps:
         return False
     # The first sample with a step: rows without one, and late rows, may have come before.
-    return rank.trail.at[-len(rank.trail.steps)] <= now - SPEED_SECONDS
+    return rank.history.at[-len(rank.history.steps)] <= now - SPEED_SECONDS
 
 
 def _moved(rank: RankNow, now: float) -> bool:
     """Whether it has made a step within the hour."""
-    assert rank.trail is not None
-    steps = rank.trail.window(rank.trail.steps, now - MOVED_SECONDS - SPEED_SECONDS, now)
+    assert rank.history is not None
+    steps = rank.history.window(rank.history.steps, now - MOVED_SECONDS - SPEED_SECONDS, now)
     return any(later > earlier for earlier, later in pairwise(steps))
 
 

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.live.thinning import Point, Thinning
+from primus_lens_exporter.live.downsampling import Downsampler, Point
+from primus_lens_exporter.model.record import Record, as_float
 from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.consumer import PastFile
-from primus_lens_exporter.reading.decode import Record, as_float
 from primus_lens_exporter.reading.tail import Tail
 
 MAX_FILES = 16  # the newest ones; a rank's writer keeps fewer
@@ -69,14 +69,14 @@ class History:
     def __init__(self, wanted: Wanted, bounds: Bounds) -> None:
         self._wanted = wanted
         self._bounds = bounds
-        self._keys: dict[str, Thinning] = {}
+        self._keys: dict[str, Downsampler] = {}
         self._positions: dict[str, int] = {}
         self._reset = self._truncated = False
 
     @property
     def past(self) -> Past:
         """What has been read so far."""
-        points = {key: thinning.points() for key, thinning in self._keys.items()}
+        points = {key: downsampler.points() for key, downsampler in self._keys.items()}
         return Past(self._positions, self._reset, self._truncated, points)
 
     def read(self, files: Iterable[PastFile], after: Positions) -> Iterator[None]:
@@ -133,9 +133,9 @@ class History:
             if number is not None and (kept := self._kept(key)) is not None:
                 kept.add(record.timestamp, step, number)
 
-    def _kept(self, key: str) -> Thinning | None:
+    def _kept(self, key: str) -> Downsampler | None:
         """None for what is no value of the user's, and beyond so many keys."""
         kept = self._keys.get(key)
         if kept is None and key != contract.ROW_MARK and len(self._keys) < self._bounds.keys:
-            kept = self._keys[key] = Thinning(self._wanted.points)
+            kept = self._keys[key] = Downsampler(self._wanted.points)
         return kept

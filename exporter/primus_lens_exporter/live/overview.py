@@ -17,20 +17,13 @@ from operator import attrgetter
 import msgspec
 from primus_lens_hook import __version__
 
+from primus_lens_exporter.live import run_view
 from primus_lens_exporter.live.hints import hints, speed
-from primus_lens_exporter.live.runs import (
-    Group,
-    Member,
-    describe,
-    identify,
-    member,
-    place,
-    run_of,
-)
+from primus_lens_exporter.live.run_view import Group, Member, identify, run_of
 from primus_lens_exporter.live.schema import Exporter, Hint, Run, Snapshot
-from primus_lens_exporter.reading.consumer import Labels
-from primus_lens_exporter.reading.slices import in_slices
-from primus_lens_exporter.series.runseries import RunSeries
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.reading.time_slices import in_slices
+from primus_lens_exporter.series.run_series import RunSeries
 from primus_lens_exporter.series.store import Key, Store
 
 SHOWN = 1_000  # runs, each on one rank
@@ -78,12 +71,14 @@ class Overview:
         runs: list[Run] = []
         for run, keys in grouped(shown(self._store.runs)).items():
             members = [
-                member(key, series, current=key in current, speed=self._speed(key, series, now))
+                run_view.member(
+                    key, series, current=key in current, speed=self._speed(key, series, now)
+                )
                 for key in keys
                 if (series := self._store.runs.get(key)) is not None
             ]
             if members:
-                runs.append(describe(members, self._hinted(run, members, now)))
+                runs.append(run_view.describe(members, self._hinted(run, members, now)))
             yield
         runs.sort(key=attrgetter("last_record"), reverse=True)
         left_out = len(self._store.runs) - sum(len(run.ranks) for run in runs)
@@ -92,7 +87,7 @@ class Overview:
 
     def _speed(self, key: Key, series: RunSeries, now: float) -> float | None:
         if key not in self._speeds:
-            self._speeds[key] = speed(series.trail, now)
+            self._speeds[key] = speed(series.history, now)
         return self._speeds[key]
 
     def _hinted(self, run: Group, members: list[Member], now: float) -> list[Hint]:
@@ -111,7 +106,7 @@ def shown(runs: Mapping[Key, RunSeries], most: int = SHOWN) -> list[Key]:
         return list(runs)
     of_tenant: defaultdict[int, list[Key]] = defaultdict(list)
     for key, series in sorted(runs.items(), key=lambda each: -each[1].newest):
-        of_tenant[id(series.allowance)].append(key)
+        of_tenant[id(series.quota)].append(key)
     turns = [(turn, key) for keys in of_tenant.values() for turn, key in enumerate(keys)]
     turns.sort(key=lambda each: each[0])
     return [key for _, key in turns[:most]]
@@ -120,7 +115,7 @@ def shown(runs: Mapping[Key, RunSeries], most: int = SHOWN) -> list[Key]:
 def grouped(keys: list[Key]) -> dict[Group, list[Key]]:
     """The ranks of each run, in the order of ranks."""
     found: defaultdict[Group, list[Key]] = defaultdict(list)
-    for key in sorted(keys, key=lambda key: place(key[0])):
+    for key in sorted(keys, key=lambda key: run_view.place(key[0])):
         found[run_of(key)].append(key)
     return found
 

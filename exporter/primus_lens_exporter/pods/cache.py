@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from primus_lens_exporter.pods.pod import INJECTED, Pod
+from primus_lens_exporter.model.pod import INJECTED, Pod
 
 GRACE_SECONDS = 600.0
 MAX_GONE = 4096  # about 4 MB; the longest gone are forgotten first

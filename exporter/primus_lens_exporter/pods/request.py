@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request at a time: bounded, counted by how it ended, and ended by `stop` at once.
 
-Everything that can go wrong between us and the API comes out of here as Trouble.
+Everything that can go wrong between us and the API comes out of here as RequestFailed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import urllib3
 from primus_lens_toolkit.kubernetes_api import Api, NotConfigured
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.pods import telemetry as results
+from primus_lens_exporter.pods.decoder import Garbled
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.pods.wire import Garbled
 
 PATH = "/api/v1/pods"
 CHUNK_BYTES = 64 << 10
@@ -44,7 +45,7 @@ ERRORS = (
 log = logging.getLogger(__name__)
 
 
-class Trouble(Exception):
+class RequestFailed(ExporterError):
     """A request that failed; `result` is one of `telemetry.RESULTS`."""
 
     def __init__(self, result: str, detail: str = "", retry_after: float = 0.0) -> None:
@@ -55,14 +56,14 @@ class Trouble(Exception):
         """Seconds for which the API wants to be left alone."""
 
 
-class Stopped(Exception):
+class Stopped(ExporterError):
     """`stop` has been called."""
 
 
-def status_trouble(status: int, detail: str = "", retry_after: float = 0.0) -> Trouble:
+def status_failure(status: int, detail: str = "", retry_after: float = 0.0) -> RequestFailed:
     """What an HTTP status that is not 200, or the code of an ERROR event, stands for."""
     other = results.SERVER_ERROR if status >= 500 else results.REFUSED
-    return Trouble(STATUSES.get(status, other), detail or f"status {status}", retry_after)
+    return RequestFailed(STATUSES.get(status, other), detail or f"status {status}", retry_after)
 
 
 class Requests:
@@ -84,7 +85,7 @@ class Requests:
 
     @contextlib.contextmanager
     def page(self, query: Mapping[str, str], read_seconds: float) -> Iterator[bytes]:
-        """The body of a list. Raises Trouble, Stopped, also for a Garbled raised in between."""
+        """The body of a list. Raises RequestFailed, also for a Garbled in between, and Stopped."""
         with self._ask(results.LIST, query, read_seconds) as response:
             body = response.read(MAX_PAGE_BYTES + 1)
             if len(body) > MAX_PAGE_BYTES:
@@ -119,9 +120,9 @@ class Requests:
         except Exception as error:
             if self.stopping.is_set():
                 raise Stopped from None
-            trouble = _trouble(error)
-            result = trouble.result
-            raise trouble from error
+            failure = _failure(error)
+            result = failure.result
+            raise failure from error
         finally:
             self._telemetry.requests.labels(verb, result).inc()
 
@@ -136,21 +137,21 @@ class Requests:
             if self.stopping.is_set():  # before `stop` could see this response
                 raise Stopped
             if response.status != 200:
-                raise status_trouble(response.status, retry_after=_retry_after(response))
+                raise status_failure(response.status, retry_after=_retry_after(response))
             yield response
         finally:
             self._response = None
             response.close()
 
 
-def _trouble(error: Exception) -> Trouble:
-    if isinstance(error, Trouble):
+def _failure(error: Exception) -> RequestFailed:
+    if isinstance(error, RequestFailed):
         return error
     for kind, result in ERRORS:
         if isinstance(error, kind):
-            return Trouble(result, str(error))
+            return RequestFailed(result, str(error))
     log.error("fault while asking the Kubernetes API", exc_info=error)
-    return Trouble(results.FAULT, str(error))
+    return RequestFailed(results.FAULT, str(error))
 
 
 def _retry_after(response: urllib3.BaseHTTPResponse) -> float:

@@ -7,8 +7,8 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from primus_lens_exporter.model.pod import STATES
 from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.pods.pod import STATES
 from primus_lens_exporter.pods.silent import SilentPods
 
 PREFIX = "primus_lens_exporter_kubernetes_"
@@ -28,18 +28,9 @@ SILENT = "silent"  # a connection on which nothing comes
 GARBLED = "garbled"  # no JSON, cut off, or too long
 FAULT = "fault"  # an error of ours; see the log
 RESULTS = (
-    OK,
-    GONE,
-    UNAUTHORIZED,
-    FORBIDDEN,
-    THROTTLED,
-    SERVER_ERROR,
-    REFUSED,
-    UNREACHABLE,
-    SILENT,
-    GARBLED,
-    FAULT,
-)
+    OK, GONE, UNAUTHORIZED, FORBIDDEN, THROTTLED, SERVER_ERROR, REFUSED, UNREACHABLE, SILENT,
+    GARBLED, FAULT,
+)  # fmt: skip
 
 
 class KubernetesTelemetry:

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done with the records that are read: kept for the page, or sent on.
+"""The interface between reading and what becomes of the records.
 
-The reading side knows nothing of either.
+Reading calls a `Consumer` and must know nothing else of it; a consumer knows a rank only as
+the `Holder` of its series.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.decode import Record
-from primus_lens_exporter.reading.runinfo import RunInfo
-
-Labels = tuple[tuple[str, str], ...]
-"""Label names and values of an identity, in the order of the page."""
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.run_info import RunInfo
 
 
 class PastFile(NamedTuple):
@@ -29,7 +28,7 @@ class SeriesHolder(Protocol):
     """Keeps the series that were made of its records alive until it releases them."""
 
     @property
-    def allowance(self) -> Allowance:
+    def quota(self) -> Quota:
         """How many series may be made."""
 
     def dropped(self, reason: str, values: int) -> None:
@@ -40,7 +39,7 @@ class Holder(SeriesHolder, Protocol):
     """The rank whose records they are."""
 
     @property
-    def trails(self) -> Allowance:
+    def history_quota(self) -> Quota:
         """Of how many runs the recent past may be kept."""
 
     def limited(self, limit: str) -> None:
@@ -88,4 +87,4 @@ class Consumer:
         """The file is gone, and was read to its end."""
 
     def release(self, holder: Holder) -> None:
-        """The rank is gone, and the grace over."""
+        """The rank was removed and its grace period has passed."""

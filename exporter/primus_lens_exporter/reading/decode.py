@@ -8,12 +8,13 @@ taken one by one, each bad one is counted by its reason, and none stops the othe
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from primus_lens_hook import contract
+
+from primus_lens_exporter.model.errors import ExporterError
+from primus_lens_exporter.model.record import Record
 
 RECORD_START = b'{"timestamp"'
 
@@ -26,40 +27,7 @@ INVALID_UTF8 = "invalid_utf8"
 WRONG_TYPE = "wrong_type"
 TOO_DEEP = "too_deep"
 TOO_LONG = "too_long"
-RESULTS = (
-    OK,
-    REPAIRED,
-    TORN,
-    INVALID_JSON,
-    INVALID_UTF8,
-    WRONG_TYPE,
-    TOO_DEEP,
-    TOO_LONG,
-)
-
-
-NON_FINITE = {
-    contract.NOT_A_NUMBER: math.nan,
-    contract.POSITIVE_INFINITY: math.inf,
-    contract.NEGATIVE_INFINITY: -math.inf,
-}
-
-
-class Record(msgspec.Struct, gc=False):
-    """One log call, as `primus_lens_hook.contract` lays it out, or a sample of the system."""
-
-    timestamp: float
-    data: dict[str, Any]
-    step: int | float | None = None
-    run: str = ""
-    sample: bool = False
-    late: bool = False
-    """It came late, or its step belongs to another counter: the step says nothing of progress."""
-
-
-def is_sample(record: Record) -> bool:
-    """Whether it is no log call. One that has a step is, whatever else it says."""
-    return record.sample and record.step is None
+RESULTS = (OK, REPAIRED, TORN, INVALID_JSON, INVALID_UTF8, WRONG_TYPE, TOO_DEEP, TOO_LONG)
 
 
 class Batch(NamedTuple):
@@ -69,7 +37,7 @@ class Batch(NamedTuple):
     results: Counter[str]
 
 
-class Refused(Exception):
+class BadLine(ExporterError):
     """A line that holds no record; `args[0]` is its result."""
 
 
@@ -93,8 +61,8 @@ def _decode_each(chunk: bytes) -> Batch:
         try:
             record, result = _decode_line(line)
             batch.records.append(record)
-        except Refused as refused:
-            result = refused.args[0]
+        except BadLine as bad:
+            result = bad.args[0]
         batch.results[result] += 1
         if result is TORN:
             batch.results[OK] += 1  # the record that stood behind the torn one
@@ -104,7 +72,7 @@ def _decode_each(chunk: bytes) -> Batch:
 def _decode_line(line: bytes) -> tuple[Record, str]:
     try:
         return _strictly(line), OK
-    except Refused:
+    except BadLine:
         # A writer that was killed mid-line leaves its beginning glued to the next record.
         start = line.rfind(RECORD_START)
         if start > 0:
@@ -119,13 +87,13 @@ def _strictly(line: bytes) -> Record:
     try:
         return _decoder.decode(line)
     except msgspec.ValidationError:
-        raise Refused(WRONG_TYPE) from None
+        raise BadLine(WRONG_TYPE) from None
     except msgspec.DecodeError:
-        raise Refused(INVALID_JSON) from None
+        raise BadLine(INVALID_JSON) from None
     except UnicodeDecodeError:  # msgspec lets it and RecursionError through
-        raise Refused(INVALID_UTF8) from None
+        raise BadLine(INVALID_UTF8) from None
     except RecursionError:
-        raise Refused(TOO_DEEP) from None
+        raise BadLine(TOO_DEEP) from None
 
 
 def _leniently(line: bytes) -> Record:
@@ -135,14 +103,4 @@ def _leniently(line: bytes) -> Record:
         msgspec.json.encode(record)  # refuses lone surrogates, as the strict decoder does
         return record
     except (ValueError, RecursionError, msgspec.ValidationError):
-        raise Refused(INVALID_JSON) from None
-
-
-def as_float(value: object) -> float | None:
-    """The number that a JSON value stands for; None for text, media and null."""
-    if isinstance(value, (int, float)):
-        try:
-            return float(value)
-        except OverflowError:  # an int of 400 digits
-            return math.inf if value > 0 else -math.inf
-    return NON_FINITE.get(value) if isinstance(value, str) else None
+        raise BadLine(INVALID_JSON) from None

@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.rank import RankFiles
-from primus_lens_exporter.reading.slices import in_slices
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.sources import Source
+from primus_lens_exporter.reading.time_slices import in_slices
 from primus_lens_exporter.reading.volume import Volume
 from primus_lens_exporter.reading.watcher import CHANGED, Watcher
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 TICK_SECONDS = 0.25
 REPORT_SECONDS = 1.0
@@ -39,8 +39,8 @@ class Follower:
         self,
         sources: Sequence[Source],
         consumer: Consumer,
-        settings: Settings,
-        telemetry: Telemetry,
+        settings: ReadingSettings,
+        counts: Counts,
         watcher: Watcher,
     ) -> None:
         self.ready = False
@@ -48,7 +48,7 @@ class Follower:
         self._sources = sources
         self._consumer = consumer
         self._settings = settings
-        self._telemetry = telemetry
+        self._counts = counts
         self._watcher = watcher
         self._volumes: dict[Volume, dict[str, RankFiles]] = {}
         self._leaving: dict[RankFiles, float] = {}
@@ -122,7 +122,7 @@ class Follower:
                 volume.tenant.limited("ranks_per_volume")
                 break
             ranks[name] = RankFiles(
-                volume, rank, self._consumer, self._settings, self._telemetry, self._watcher
+                volume, rank, self._consumer, self._settings, self._counts, self._watcher
             )
             log.debug("following", extra={"path": ranks[name].path})
 
@@ -141,7 +141,7 @@ class Follower:
         try:
             yield
         except Exception:
-            self._telemetry.faults.inc()
+            self._counts.faults += 1
             log.exception("fault", extra={"path": path})
 
     def _leave(self, rank: RankFiles, now: float) -> None:
@@ -162,17 +162,15 @@ class Follower:
                 log.debug("gone", extra={"path": rank.path})
 
     def _report(self, now: float) -> None:
-        telemetry = self._telemetry
-        telemetry.tick_seconds.set(time.monotonic() - now)
-        telemetry.tick_timestamp.set_to_current_time()
-        telemetry.ranks.set(sum(map(len, self._volumes.values())))
-        telemetry.files.set(sum(rank.files for rank in self._ranks()))
+        counts = self._counts
+        counts.tick_seconds = time.monotonic() - now
+        counts.tick_timestamp = time.time()
+        counts.ranks = sum(map(len, self._volumes.values()))
+        counts.files = sum(rank.files for rank in self._ranks())
         for rank in self._ranks():
             if rank.newest:
                 rank.tenant.wrote()
-        telemetry.lag.update(
-            {volume.tenant.who: _lag(ranks) for volume, ranks in self._volumes.items()}
-        )
+        counts.lag = {volume.tenant.who: _lag(ranks) for volume, ranks in self._volumes.items()}
 
 
 def _lag(ranks: dict[str, RankFiles]) -> tuple[int, float]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile directory that is listed again only when something in it has come or gone."""
+"""Lists an untrusted directory again only when a name in it has come or gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from primus_lens_exporter.reading.beneath import DIRECTORY, Beneath
+from primus_lens_exporter.reading.safe_open import DIRECTORY, SafeDirectory
 from primus_lens_exporter.reading.watcher import Watched, Watcher
 
 SETTLED_SECONDS = 2.0  # coarser than any file system's clock
@@ -32,7 +32,7 @@ class Listing:
 
     __slots__ = ("_id", "_owner", "_root", "_seen", "_watch", "_watcher", "cut", "name")
 
-    def __init__(self, root: Beneath, name: str, watcher: Watcher, owner: Watched) -> None:
+    def __init__(self, root: SafeDirectory, name: str, watcher: Watcher, owner: Watched) -> None:
         self.name = name
         self.cut = False
         """Whether the newest listing stopped at the limit."""

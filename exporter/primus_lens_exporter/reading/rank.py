@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One rank: when to look at its directory and its files, and what is read to whom.
+"""Follows one rank: when its directory is listed, when its files are read, in which order.
 
-Nothing that is found here may cost another rank anything: reading is bounded by the
-tenant's share, and a look is not repeated sooner than twenty times its own duration.
+No rank may cost another one anything: reading is bounded by the share of its tenant, and a
+listing is not repeated sooner than twenty times its own duration.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import math
 import time
 from collections.abc import Iterator
 
+from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.reading import decode
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Consumer, Labels, PastFile
+from primus_lens_exporter.reading.consumer import Consumer, PastFile
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.layout import METRICS_FILE, RUNS_FILE
 from primus_lens_exporter.reading.listing import Listing
-from primus_lens_exporter.reading.runs import RUNS_FILE, Runs
-from primus_lens_exporter.reading.segment import METRICS_FILE, Segment, State
+from primus_lens_exporter.reading.runs import Runs
+from primus_lens_exporter.reading.segment import Segment, State
 from primus_lens_exporter.reading.segments import Segments
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
 from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 QUIET_SECONDS = 10.0  # then an unwatched rank is read with the looks alone
 LOOK_SECONDS = 1.0  # between looks for rewritten files, and for new ones where nobody tells
@@ -39,12 +40,13 @@ class RankFiles(Watched):
         volume: Volume,
         rank: RankDirectory,
         consumer: Consumer,
-        settings: Settings,
-        telemetry: Telemetry,
+        settings: ReadingSettings,
+        counts: Counts,
         watcher: Watcher,
     ) -> None:
         self.path = f"{volume.root.path}/{rank.name}"
         self.tenant: Tenant = volume.tenant_of(rank.name)
+        self.quota, self.history_quota = self.tenant.quota, self.tenant.history_quota
         self.wake_at = 0.0
         """When there may next be something to do (monotonic)."""
         self.read_at = 0.0
@@ -60,9 +62,9 @@ class RankFiles(Watched):
         self._root = volume.root
         self._consumer = consumer
         self._settings = settings
-        self._telemetry = telemetry
+        self._counts = counts
         self._listing = Listing(volume.root, rank.name, watcher, self)
-        self._segments = Segments(volume.root, rank.name, self.tenant, settings, telemetry)
+        self._segments = Segments(volume.root, rank.name, self.tenant, settings, counts)
         self._runs = Runs(consumer, self, self.tenant, settings.series_grace_seconds)
         self._labels: Labels | None = None
         self._changed = True
@@ -74,16 +76,6 @@ class RankFiles(Watched):
     def files(self) -> int:
         """How many files are followed."""
         return len(self._segments)
-
-    @property
-    def allowance(self) -> Allowance:
-        """The series of its tenant."""
-        return self.tenant.allowance
-
-    @property
-    def trails(self) -> Allowance:
-        """The past that is kept of its tenant's runs."""
-        return self.tenant.trails
 
     @property
     def behind(self) -> int:
@@ -137,16 +129,12 @@ class RankFiles(Watched):
                 self._written = self._segments.notice_rewrites() or self._written
             self._list_if_changed()
         except OSError as error:
-            self._segments.refusals.note("", error)
-        self._describe(now)
+            self._segments.read_errors.note("", error)
+        if (labels := self._identify()) is not None:
+            self._runs.update(labels, self.tenant.info(), now)
         seconds = self._root.clock() - started
         self._list_at = now + SHARE * seconds
         self.tenant.looked(now, seconds)
-
-    def _describe(self, now: float) -> None:
-        labels = self._identify()
-        if labels is not None:
-            self._runs.update(labels, self.tenant.info(), now)
 
     def read(self, now: float) -> Iterator[None]:
         """Read what is new, at most its part of the tenant's share; yields after each chunk."""
@@ -215,7 +203,7 @@ class RankFiles(Watched):
             self._listing.relist()
         limit = self._settings.limits_directory_entries
         entries = self._listing.changed(limit, METRICS_FILE)
-        self._segments.refusals.lift("")
+        self._segments.read_errors.lift("")
         if entries is None:
             return
         if self._listing.cut:
@@ -239,15 +227,14 @@ class RankFiles(Watched):
             self._consumer.forget(file.key)
 
     def _take(self, labels: Labels, chunk: bytes, file: Segment) -> None:
-        tail, telemetry = file.tail, self._telemetry
+        tail, counts = file.tail, self._counts
         if tail.too_long:
-            telemetry.lines.labels(decode.TOO_LONG).inc(tail.too_long)
+            counts.lines[decode.TOO_LONG] += tail.too_long
             tail.too_long = 0
-        telemetry.bytes.inc(len(chunk))
+        counts.bytes += len(chunk)
         batch = decode.decode(chunk)
         tail.careful = len(batch.records) < sum(batch.results.values())
-        for result, count in batch.results.items():
-            telemetry.lines.labels(result).inc(count)
+        counts.lines.update(batch.results)
         if batch.records:
             self.newest = batch.records[-1].timestamp
             self._consumer.take(labels, batch.records, file.key, tail.offset, self)

@@ -7,21 +7,15 @@ scraped, and then stop: a finished training must not look like one that hangs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from itertools import islice
 
-from primus_lens_hook import contract
-
-from primus_lens_exporter.reading import runinfo
-from primus_lens_exporter.reading.beneath import Beneath
-from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.reading.runinfo import RunInfo
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.reading import runs_file
+from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.tenant import Tenant
-
-RUNS_FILE = re.compile(
-    re.escape(contract.RUNS_STEM) + r"(\.p\d{1,10})?" + re.escape(contract.RUNS_SUFFIX)
-)
 
 
 class Runs:
@@ -39,9 +33,9 @@ class Runs:
         self._added: Labels = ()
         self._ends: dict[str, float] = {}
 
-    def read(self, root: Beneath, names: Iterable[str]) -> None:
+    def read(self, root: SafeDirectory, names: Iterable[str]) -> None:
         """Take over what the files say now."""
-        infos = runinfo.read(root, names)
+        infos = runs_file.read(root, names)
         kept = self._tenant.keep_infos(len(self._infos), len(infos))
         self._infos = dict(islice(infos.items(), kept))
         self._waiting = set(self._infos)

@@ -9,19 +9,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-import re
 
-from primus_lens_hook import contract
-
-from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.layout import METRICS_FILE
 from primus_lens_exporter.reading.listing import Entry
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.tail import FileId, Tail
-
-METRICS_FILE = re.compile(
-    re.escape(contract.METRICS_STEM)
-    + r"(\.p\d{1,10})?(\.(?P<number>\d{1,9}))?"
-    + re.escape(contract.METRICS_SUFFIX)
-)
 
 
 class State(enum.Enum):
@@ -47,7 +39,7 @@ class Segment:
     key: str = ""
     """What the consumer knows it by; empty until its first line is whole."""
 
-    def reach(self, root: Beneath) -> bool:
+    def reach(self, root: SafeDirectory) -> bool:
         """Have a descriptor; False when the name is another file's by now. Raises OSError."""
         if self.tail.attached:
             return True

@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 
 from primus_lens_exporter.reading import segment
-from primus_lens_exporter.reading.beneath import Beneath
 from primus_lens_exporter.reading.consumer import PastFile
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.listing import Entry
-from primus_lens_exporter.reading.refusals import Refusals
+from primus_lens_exporter.reading.read_errors import ReadErrors
+from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.segment import Segment, State
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import REPLACED, TRUNCATED, FileId, Tail
 from primus_lens_exporter.reading.tenant import Tenant
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 
 class Segments:
@@ -27,20 +27,20 @@ class Segments:
 
     def __init__(
         self,
-        root: Beneath,
+        root: SafeDirectory,
         directory: str,
         tenant: Tenant,
-        settings: Settings,
-        telemetry: Telemetry,
+        settings: ReadingSettings,
+        counts: Counts,
     ) -> None:
-        self.refusals = Refusals(f"{root.path}/{directory}", tenant)
+        self.read_errors = ReadErrors(f"{root.path}/{directory}", tenant)
         self.stale = False
         """Whether the names are no longer known to be right."""
         self._root = root
         self._directory = directory
         self._tenant = tenant
         self._line_bytes = settings.limits_line_bytes
-        self._events = telemetry.file_events
+        self._events = counts.file_events
         self._files: dict[FileId, Segment] = {}
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Segments:
     def follow(self, entries: list[Entry]) -> None:
         """Take over what a new listing of the directory says; entries have a status."""
         self.stale = False
-        self.refusals.keep({entry.name for entry in entries})
+        self.read_errors.keep({entry.name for entry in entries})
         listed: dict[FileId, Segment] = {}
         for entry in sorted(entries, key=segment.age):
             file_id = segment.identify(entry)
@@ -94,7 +94,7 @@ class Segments:
             return False
         if event in (TRUNCATED, REPLACED):
             file.key = ""  # it begins with another line
-            self._events.labels(event).inc()
+            self._events[event] += 1
         return event is not None
 
     def next(self, file: Segment) -> bytes | None:
@@ -156,9 +156,9 @@ class Segments:
             file.tail.detach()
             self.stale = True
             return None
-        self.refusals.lift(entry.name)
+        self.read_errors.lift(entry.name)
         self._tenant.files += 1
-        self._events.labels("opened").inc()
+        self._events["opened"] += 1
         self.let_go(file)
         return file
 
@@ -184,11 +184,11 @@ class Segments:
         return reached
 
     def _refuse(self, name: str, error: OSError) -> None:
-        self.refusals.note(os.path.basename(name), error)
+        self.read_errors.note(os.path.basename(name), error)
         self.stale = True  # a lease, a mode, a second name: nothing tells that it has ended
 
     def _drop(self, file: Segment) -> None:
         del self._files[file.tail.id]
         file.tail.detach()
         self._tenant.files -= 1
-        self._events.labels("closed").inc()
+        self._events["closed"] += 1

@@ -14,13 +14,12 @@ from typing import Protocol
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.pods.cache import PodCache
-from primus_lens_exporter.reading.beneath import PLACE, Beneath
 from primus_lens_exporter.reading.listing import Listing
-from primus_lens_exporter.reading.tenant import Tenants
+from primus_lens_exporter.reading.safe_open import PLACE, SafeDirectory
+from primus_lens_exporter.reading.settings import ReadingSettings
+from primus_lens_exporter.reading.tenant import Identities, Tenants
 from primus_lens_exporter.reading.volume import POLLED_SECONDS, TOP, WATCHED_SECONDS, Volume
 from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
-from primus_lens_exporter.settings import Settings
 
 # Where the kubelet keeps an emptyDir; unofficial, and the same since 2015.
 EMPTY_DIR = f"{{}}/volumes/kubernetes.io~empty-dir/{contract.RECORDS_VOLUME}"
@@ -44,8 +43,10 @@ class Source(Protocol):
 class DirectorySource:
     """The output path of a training: `node_{n}/rank_{l}/` below one directory."""
 
-    def __init__(self, path: str, tenants: Tenants, settings: Settings, watcher: Watcher) -> None:
-        self._root = Beneath(path, hold=True)
+    def __init__(
+        self, path: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
+    ) -> None:
+        self._root = SafeDirectory(path, hold=True)
         self._volume = Volume(
             self._root, TOP, tenants.directory(path), tenants.directory, settings, watcher
         )
@@ -67,7 +68,7 @@ class PodSource(Watched):
     """Volumes of pods. Its two kinds differ in where pods are known from."""
 
     def __init__(
-        self, root: Beneath, tenants: Tenants, settings: Settings, watcher: Watcher
+        self, root: SafeDirectory, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
     ) -> None:
         self._root = root
         self._tenants = tenants
@@ -149,9 +150,9 @@ class KubeletSource(PodSource):
     """The emptyDir volumes of the pods on this node, where the kubelet keeps them."""
 
     def __init__(
-        self, kubelet_root: str, tenants: Tenants, settings: Settings, watcher: Watcher
+        self, kubelet_root: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
     ) -> None:
-        root = Beneath(f"{kubelet_root}/pods", hold=True)
+        root = SafeDirectory(f"{kubelet_root}/pods", hold=True)
         super().__init__(root, tenants, settings, watcher)
         self._listing = Listing(root, TOP, watcher, self)
         self._uids: list[str] = []
@@ -184,10 +185,15 @@ class SharedSource(PodSource):
     """
 
     def __init__(
-        self, path: str, pods: PodCache, tenants: Tenants, settings: Settings, watcher: Watcher
+        self,
+        path: str,
+        pods: Identities,
+        tenants: Tenants,
+        settings: ReadingSettings,
+        watcher: Watcher,
     ) -> None:
-        # Network volumes: see Beneath.
-        super().__init__(Beneath(path, hold=False), tenants, settings, watcher)
+        # Network volumes: see SafeDirectory.
+        super().__init__(SafeDirectory(path, hold=False), tenants, settings, watcher)
         self._known = pods
 
     def _pods(self) -> Iterator[str]:

@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever writes the files, and what it may use of the exporter.
+"""Pods are untrusted: each is a tenant with quotas for what it may use of the exporter.
 
-That is one pod; in a plain directory, where nobody knows pods, each rank stands for
-itself. A tenant that reaches a bound loses what lies beyond it and nobody else loses
-anything; each bound is counted, and the log names the tenant once.
+In a plain directory, where pods are not known, each rank is a tenant. A tenant that reaches
+a bound loses what lies beyond it, and no other tenant may lose anything; each bound is
+counted, and the log names the tenant once.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Protocol
 
 from primus_lens_toolkit.warn_once import WarnOnce
 
-from primus_lens_exporter.pods.pod import Pod
-from primus_lens_exporter.reading.allowance import Allowance
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.pod import Pod
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import CHUNK
-from primus_lens_exporter.settings import Settings
-from primus_lens_exporter.telemetry import Telemetry
 
 SHARE = 20  # looking at directories takes a twentieth of the time at most
 BURST_SECONDS = 1.0  # of which so much may be used at once
@@ -33,6 +34,8 @@ class Identities(Protocol):
 
     def get(self, uid: str) -> Pod | None: ...
 
+    def uids(self) -> Collection[str]: ...
+
     def wrote(self, uid: str) -> None: ...
 
 
@@ -42,14 +45,14 @@ class Tenant:
     def __init__(
         self,
         name: str,
-        settings: Settings,
-        telemetry: Telemetry,
-        node: Allowance,
+        settings: ReadingSettings,
+        counts: Counts,
+        node: Quota,
         pods: Identities | None = None,
     ) -> None:
         self.name = name
-        self.allowance = Allowance(settings.limits_series_per_pod, "series_per_pod", node)
-        self.trails = Allowance(settings.limits_trails_per_pod, "trails_per_pod")
+        self.quota = Quota(settings.limits_series_per_pod, "series_per_pod", node)
+        self.history_quota = Quota(settings.limits_trails_per_pod, "trails_per_pod")
         self.part = 0
         """Bytes that one of its ranks may read in this tick."""
         self.files = 0
@@ -60,7 +63,7 @@ class Tenant:
         self._seconds_left = 0.0
         self._look_at = 0.0
         self._settings = settings
-        self._telemetry = telemetry
+        self._counts = counts
         self._pods = pods
         self._warn_once = WarnOnce(log)
 
@@ -147,18 +150,18 @@ class Tenant:
 
     def limited(self, limit: str) -> None:
         """Something was left out, since a bound was reached."""
-        self._telemetry.limited.labels(limit).inc()
+        self._counts.limited[limit] += 1
         self._warn("limit reached", limit)
 
     def dropped(self, reason: str, values: int) -> None:
         """Values that got no series."""
-        self._telemetry.dropped.labels(reason).inc(values)
+        self._counts.dropped[reason] += values
         if reason != "key_rules":  # which is what the operator wanted
             self._warn("series dropped", reason)
 
     def refused(self, reason: str, path: str, error: str | None) -> None:
         """A path that could not be read."""
-        self._telemetry.refused.labels(reason).inc()
+        self._counts.refused[reason] += 1
         self._warn("cannot read", reason, path=path, error=error)
 
     def _warn(self, message: str, reason: str, **details: str | None) -> None:
@@ -166,18 +169,18 @@ class Tenant:
 
 
 class Tenants:
-    """Makes tenants that share one node's allowance."""
+    """Makes tenants that share one node's quota."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, pods: Identities) -> None:
+    def __init__(self, settings: ReadingSettings, counts: Counts, pods: Identities) -> None:
         self._settings = settings
-        self._telemetry = telemetry
+        self._counts = counts
         self._pods = pods
-        self._node = Allowance(settings.limits_series_per_node, "series_per_node")
+        self._node = Quota(settings.limits_series_per_node, "series_per_node")
 
     def pod(self, uid: str) -> Tenant:
         """The pod with this UID."""
-        return Tenant(uid, self._settings, self._telemetry, self._node, self._pods)
+        return Tenant(uid, self._settings, self._counts, self._node, self._pods)
 
     def directory(self, name: str) -> Tenant:
         """Whoever writes to a plain directory."""
-        return Tenant(name, self._settings, self._telemetry, self._node)
+        return Tenant(name, self._settings, self._counts, self._node)

@@ -13,18 +13,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from primus_lens_hook import contract
-
-from primus_lens_exporter.reading.beneath import Beneath
+from primus_lens_exporter.reading.layout import CONTAINER, NODE, RANK
 from primus_lens_exporter.reading.listing import Listing
-from primus_lens_exporter.reading.refusals import Refusals
+from primus_lens_exporter.reading.read_errors import ReadErrors
+from primus_lens_exporter.reading.safe_open import SafeDirectory
+from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
-from primus_lens_exporter.settings import Settings
 
-NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})"))
-RANK = re.compile(contract.RANK_DIRECTORY.format(r"([0-9]{1,9})"))
-CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 label
 TOP = "."
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
@@ -47,11 +43,11 @@ class Volume(Watched):
 
     def __init__(
         self,
-        root: Beneath,
+        root: SafeDirectory,
         name: str,
         tenant: Tenant,
         tenant_of: Callable[[str], Tenant],
-        settings: Settings,
+        settings: ReadingSettings,
         watcher: Watcher,
         *,
         by_container: bool = False,
@@ -146,12 +142,12 @@ class Volume(Watched):
 class Subdirectories:
     """The real subdirectories (no links) of one directory of a volume."""
 
-    __slots__ = ("_cost", "_names", "_refusals", "_tenant", "listing")
+    __slots__ = ("_cost", "_names", "_read_errors", "_tenant", "listing")
 
     def __init__(self, path: str, volume: Volume, watcher: Watcher) -> None:
         self.listing = Listing(volume.root, path, watcher, volume)
         self._tenant = volume.tenant
-        self._refusals = Refusals(f"{volume.root.path}/{path}", volume.tenant)
+        self._read_errors = ReadErrors(f"{volume.root.path}/{path}", volume.tenant)
         self._names: list[str] = []
         self._cost = 1
 
@@ -167,11 +163,11 @@ class Subdirectories:
         try:
             entries = self.listing.changed(limit)
         except OSError as error:
-            self._refusals.note(TOP, error)
+            self._read_errors.note(TOP, error)
             if error.errno in GONE:
                 self._names = []
             return 1
-        self._refusals.lift(TOP)
+        self._read_errors.lift(TOP)
         if entries is not None:
             self._names = [entry.name for entry in entries if entry.is_directory]
             self._cost = 1 + len(entries)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells which directories something has happened in, so that idle ones cost nothing.
+"""inotify(7) watches, so that directories in which nothing happens cost nothing.
 
-It is a hint and never the truth: where there is no inotify(7), where its queue overflows or
-a file system does not tell (NFS), the same things are found by looking at them regularly.
+An event is a hint and must never be needed: where inotify is missing, where its queue
+overflows or a file system has no events (NFS), polling finds the same changes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Watched:
-    """What can be told that something has happened in a directory of its."""
+    """Owner of a watched directory."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class Watched:
         raise NotImplementedError
 
     def lost(self, watch: int) -> None:
-        """From now on nobody tells: look for yourself."""
+        """The inotify watch is gone: fall back to polling."""
         raise NotImplementedError
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was taken since the last commit, and what becomes of it in the spool."""
+"""The samples since the last commit, and the state that is committed with them."""
 
 from __future__ import annotations
 

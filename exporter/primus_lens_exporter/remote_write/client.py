@@ -10,14 +10,15 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
-from primus_lens_exporter.http_peer import Peer, describe
+from primus_lens_exporter.http_client.peer import Peer, describe
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.remote_write.config import Config
 from primus_lens_exporter.remote_write.protocol import HEADERS
 
 TEXT_BYTES = 256  # of the receiver's answer
 
 
-class NoAnswer(Exception):
+class NoAnswer(ExporterError):
     """The receiver may or may not have got the request; the text says what happened."""
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 from yarl import URL
 
-from primus_lens_exporter import http_config
-from primus_lens_exporter.labels import added_label
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.http_client import config as http_config
+from primus_lens_exporter.model.external_labels import added_label
+from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.remote_write.protocol import HEADERS
 
 UNSUPPORTED = {

@@ -20,8 +20,10 @@ from typing import TypeVar
 
 from primus_lens_toolkit.warn_once import WarnOnce
 
-from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.reading.decode import Record
+from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.remote_write import protocol
 from primus_lens_exporter.remote_write.batch import Batch
 from primus_lens_exporter.remote_write.client import Client
@@ -30,7 +32,7 @@ from primus_lens_exporter.remote_write.protocol import REQUEST_SAMPLES
 from primus_lens_exporter.remote_write.sender import Sender
 from primus_lens_exporter.remote_write.spool import Entry, Spool
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
-from primus_lens_exporter.samples import Sampler, in_order
+from primus_lens_exporter.samples import SampleBuilder, in_order
 
 PENDING_SAMPLES = 10 * REQUEST_SAMPLES  # in memory, between two ticks of the follower
 COMMIT_SECONDS = 1.0  # the longest that a sample waits in memory
@@ -51,9 +53,8 @@ class Outbox(Consumer):
         limit_bytes: int,
         client: Client,
         telemetry: RemoteWriteTelemetry,
-        label_bytes: int,
+        rules: SeriesRules,
         added: Labels,
-        allowed: Callable[[str], bool],
     ) -> None:
         """From here on the spool is the outbox's; it is closed with it."""
         self._spool = spool
@@ -63,7 +64,7 @@ class Outbox(Consumer):
         self._positions = spool.positions()
         self._clocks = spool.clocks()
         self._unclaimed = set(self._positions)
-        self._sampler = Sampler(protocol.identify, label_bytes, added, self._clocks, allowed)
+        self._builder = SampleBuilder(protocol.identify, rules, added, self._clocks)
         self._pace = Pace(time.monotonic())
         self._files: defaultdict[Holder, set[str]] = defaultdict(set)
         self._batch = Batch()
@@ -94,7 +95,7 @@ class Outbox(Consumer):
     def take(
         self, labels: Labels, records: list[Record], file: str, offset: int, holder: Holder
     ) -> None:
-        samples = self._sampler.take(labels, in_order(records), holder)
+        samples = self._builder.take(labels, in_order(records), holder)
         self._batch.add(samples)
         if samples:
             self._pace.advance(holder, samples[-1][1])
@@ -107,7 +108,7 @@ class Outbox(Consumer):
     def end(self, labels: Labels, run_id: str, finish: float, holder: Holder) -> None:
         del finish, holder
         if not self._blocked:  # else its last records may still be in their files
-            self._batch.forget(self._sampler.end(labels, run_id))
+            self._batch.forget(self._builder.end(labels, run_id))
 
     def forget(self, file: str) -> None:
         """The file is gone, and was read to its end."""
@@ -121,7 +122,7 @@ class Outbox(Consumer):
         self._pace.release(holder)
         for file in self._files.pop(holder, ()):
             self.forget(file)
-        self._batch.forget(self._sampler.release(holder))
+        self._batch.forget(self._builder.release(holder))
 
     async def run(self) -> None:
         """Commit and send until cancelled; what is in memory then is committed."""
@@ -222,10 +223,10 @@ class Outbox(Consumer):
         self._clocks.clear()
 
     def _count_dropped(self, labels: Labels) -> None:
-        for reason, samples in self._sampler.dropped.items():
+        for reason, samples in self._builder.dropped.items():
             self._telemetry.dropped.labels(reason).inc(samples)
             self._warn(reason, "samples dropped", reason=reason, **dict(labels))
-        self._sampler.dropped.clear()
+        self._builder.dropped.clear()
 
     def _note(self, error: sqlite3.Error) -> None:
         self._telemetry.spool_errors.inc()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps ranks that have a backlog abreast of each other.
+"""Bounds timestamp skew between ranks during catch-up.
 
 A Prometheus without `out_of_order_time_window` refuses whatever is an hour older than the
 newest sample that it has of anybody. After a receiver was away over night, the first rank
@@ -16,8 +16,8 @@ from primus_lens_exporter.reading.consumer import Holder
 ABREAST_MS = 300_000  # by so much a rank may be ahead of the last one that has more to read
 FRESH_MS = 60_000  # what is newer than this is no backlog, and never waits
 ASKING_SECONDS = 1.0  # who has not asked for so long has nothing more to read
-# A rank whose clock is wrong is behind for ever. Only who catches up is waited for, at a pace
-# that no clock has.
+# A rank whose clock is wrong is behind for ever. Ranks without progress are not waited for;
+# progress is faster than any clock.
 PATIENCE_SECONDS, PATIENCE_MS = 5.0, 60_000
 LOOK_SECONDS = 0.1
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import cramjam
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from primus_lens_exporter.reading.consumer import Labels
+from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.samples import Sample, Series
 
 HEADERS = {
@@ -61,7 +61,7 @@ def identify(name: str, labels: Labels) -> bytes:
 
 
 def encode(samples: Iterable[Sample]) -> bytes:
-    """A request's body. Times of one series rise, as `Sampler` makes them."""
+    """A request's body. Times of one series rise, as `SampleBuilder` makes them."""
     by_series: dict[Series, list[tuple[int, float]]] = {}
     for series, at, value in samples:
         by_series.setdefault(series, []).append((at, value))

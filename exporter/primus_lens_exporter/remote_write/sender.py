@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Has one request acknowledged, or refused for good, however long that takes.
+"""Delivers one request: retries with backoff until the receiver accepts or refuses it.
 
 The rules are those of remote write 1.0: what may yet succeed (no answer, 5xx, 429, a
 redirect) is tried again with the same bytes; any other answer is final. A Prometheus 2

@@ -3,48 +3,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 from primus_lens_toolkit.errors import CannotStart
 from prometheus_client import CollectorRegistry
-from yarl import URL
 
-from primus_lens_exporter.http_peer import describe
-from primus_lens_exporter.remote_write import config
+from primus_lens_exporter.http_client.peer import describe
+from primus_lens_exporter.model.errors import ExporterError
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.remote_write.client import Client
-from primus_lens_exporter.remote_write.config import Config
+from primus_lens_exporter.remote_write.config import Config, load
 from primus_lens_exporter.remote_write.outbox import Outbox
+from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
 from primus_lens_exporter.remote_write.spool import Spool
 from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 
 
-class CannotSend(CannotStart):
+class CannotSend(ExporterError, CannotStart):
     """Remote write cannot start; the text says why and what to do."""
 
 
 def outbox(
-    url: URL,
-    config_file: Path | None,
-    spool_directory: Path,
-    spool_bytes: int,
-    registry: CollectorRegistry,
-    label_bytes: int,
-    allowed: Callable[[str], bool],
+    settings: RemoteWriteSettings, rules: SeriesRules, registry: CollectorRegistry
 ) -> Outbox:
-    """`allowed`: which keys become series. Raises CannotSend."""
+    """For settings that name a URL. Raises CannotSend."""
+    url, directory = settings.remote_write_url, settings.remote_write_spool_directory
+    assert url is not None
+    assert directory is not None
+    file = settings.remote_write_config_file
     try:
-        settings = config.load(config_file) if config_file else Config()
-    except ValueError as error:
-        raise CannotSend(f"--remote-write.config.file: {error}") from None
-    client = Client(url, settings)
-    try:
+        flag = "--remote-write.config.file"
+        config = load(file) if file else Config()
+        client = Client(url, config)
         client.check()
+        flag = "--remote-write.spool-directory"
+        spool = Spool(directory)
     except (OSError, ValueError) as error:
-        raise CannotSend(f"--remote-write.config.file: {describe(error)}") from None
-    try:
-        spool = Spool(spool_directory)
-    except ValueError as error:
-        raise CannotSend(f"--remote-write.spool-directory: {error}") from None
-    telemetry = RemoteWriteTelemetry(registry)
-    return Outbox(spool, spool_bytes, client, telemetry, label_bytes, settings.labels, allowed)
+        raise CannotSend(f"{flag}: {describe(error)}") from None
+    limit, telemetry = settings.remote_write_spool_bytes, RemoteWriteTelemetry(registry)
+    return Outbox(spool, limit, client, telemetry, rules, config.labels)

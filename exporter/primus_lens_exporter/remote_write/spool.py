@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.samples import Clock
 
 NAME = "remote_write.sqlite"
@@ -45,7 +46,7 @@ commit;
 log = logging.getLogger(__name__)
 
 
-class SpoolError(ValueError):
+class SpoolError(ExporterError, ValueError):
     """The directory cannot be used; the text says why and what to do."""
 
 

@@ -12,15 +12,14 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 
-from primus_lens_exporter.reading.consumer import Consumer, Holder, Labels
-from primus_lens_exporter.reading.decode import Record, is_sample
-from primus_lens_exporter.reading.runinfo import RunInfo
-from primus_lens_exporter.series.family import Family, label_text
-from primus_lens_exporter.series.keys import KeyRules
-from primus_lens_exporter.series.runseries import Families, RunSeries
-from primus_lens_exporter.series.system import cut
-from primus_lens_exporter.series.systemseries import SystemSeries
-from primus_lens_exporter.settings import Settings
+from primus_lens_exporter.model.labels import Labels, cut, label_text
+from primus_lens_exporter.model.record import Record, is_sample
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.series.metric_family import MetricFamily
+from primus_lens_exporter.series.run_series import Families, RunSeries
+from primus_lens_exporter.series.system_series import SystemSeries
 
 Key = tuple[Labels, str]
 """One run on one rank: the labels that say who wrote, and the run's id."""
@@ -29,17 +28,16 @@ Key = tuple[Labels, str]
 class Store(Consumer):
     """All series; `generation` changes whenever a page would."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, rules: SeriesRules) -> None:
         self.generation = 0
-        rules = KeyRules(settings.keys_allow, settings.keys_deny, settings.keys_mapping_file)
-        self._families = Families(rules, settings.limits_keys_per_rank)
-        self._label_bytes = settings.limits_label_bytes
-        self._system = SystemSeries(settings.limits_label_bytes)
+        self._families = Families(rules)
+        self._system = SystemSeries(rules.limits_label_bytes)
+        self._rules = rules
         self._runs: dict[Key, RunSeries] = {}
         self._held: defaultdict[Holder, set[Key]] = defaultdict(set)
 
     @property
-    def families(self) -> tuple[Family, ...]:
+    def families(self) -> tuple[MetricFamily, ...]:
         """In the order of the page."""
         return self._families.all + self._system.all
 
@@ -71,7 +69,9 @@ class Store(Consumer):
                 self.generation += self._system.end(info.finish, holder)
             return False
         self.generation += 1
-        known = {name: cut(value, self._label_bytes) for name, value in info.labels.items()}
+        known = {
+            name: cut(value, self._rules.limits_label_bytes) for name, value in info.labels.items()
+        }
         run.describe(info._replace(labels=known), holder)
         return True
 
@@ -102,12 +102,6 @@ class Store(Consumer):
         self.generation += 1
         self._runs.pop(key).remove()
 
-    def _new_run(self, labels: Labels, run_id: str, holder: Holder) -> RunSeries:
-        text = label_text((*labels, ("run_id", run_id)))
-        run = RunSeries(self._families, text, holder, self._label_bytes)
-        self._runs[labels, run_id] = run
-        return run
-
     def _run(
         self, labels: Labels, run_id: str, holder: Holder, records: list[Record]
     ) -> RunSeries | None:
@@ -117,16 +111,12 @@ class Store(Consumer):
             logged = sum(not is_sample(record) for record in records)
             if not logged:
                 return None
-            reason = (
-                "label_bytes"
-                if len(run_id.encode("utf-8", "replace")) > self._label_bytes
-                else None
-            )
-            reason = reason or holder.allowance.take(RunSeries.BASE)
+            reason = self._rules.against_label(run_id) or holder.quota.take(RunSeries.BASE)
             if reason is not None:
                 holder.dropped(reason, logged)
                 return None
-            run = self._new_run(labels, run_id, holder)
+            text = label_text((*labels, ("run_id", run_id)))
+            run = self._runs[labels, run_id] = RunSeries(self._families, text, holder)
         run.holders.add(holder)
         self._held[holder].add((labels, run_id))
         return run

@@ -14,12 +14,12 @@ from primus_lens_toolkit.flags import Parser, argument, positive
 from rich.console import Console
 from yarl import URL
 
-from primus_lens_exporter import http_config
-from primus_lens_exporter.http_config import HttpConfig
-from primus_lens_exporter.http_peer import describe
+from primus_lens_exporter.http_client import config as http_config
+from primus_lens_exporter.http_client.config import HttpConfig
+from primus_lens_exporter.http_client.peer import describe
 from primus_lens_exporter.top import once, text
+from primus_lens_exporter.top.app import App
 from primus_lens_exporter.top.client import Client, Trouble
-from primus_lens_exporter.top.watch import Watch
 
 DEFAULT_URL = "http://127.0.0.1:10471"
 DESCRIPTION = """\
@@ -57,7 +57,7 @@ async def _run(client: Client, interval: int, *, once_only: bool) -> int:
     async with client:
         first = await client.runs()
         if not once_only and console.is_interactive and sys.stdin.isatty() and sys.stdout.isatty():
-            return await Watch(client, first, interval, console).run()
+            return await App(client, first, interval, console).run()
     width = shutil.get_terminal_size((0, 0)).columns or None  # of a pipe: none
     once.show(once.lines(client.shown, first, console, width), console)
     return 0

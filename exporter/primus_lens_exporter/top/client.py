@@ -11,9 +11,10 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from primus_lens_exporter.http_config import HttpConfig
-from primus_lens_exporter.http_peer import Peer, describe
+from primus_lens_exporter.http_client.config import HttpConfig
+from primus_lens_exporter.http_client.peer import Peer, describe
 from primus_lens_exporter.live.schema import Snapshot
+from primus_lens_exporter.model.errors import ExporterError
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 64 << 20  # far more than any exporter has to say
@@ -21,7 +22,7 @@ LANDING = b"Primus Lens"  # on the landing page of every version
 STRANGER = "what answers there is no Primus Lens exporter; give an exporter's address"
 
 
-class Trouble(Exception):
+class Trouble(ExporterError):
     """There is no answer to show; one line for the user, without what is secret in the URL."""
 
 

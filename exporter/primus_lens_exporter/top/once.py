@@ -11,12 +11,12 @@ from rich.text import Text
 from primus_lens_exporter.live.schema import Snapshot
 from primus_lens_exporter.top import panels, rows, text
 from primus_lens_exporter.top.columns import table
-from primus_lens_exporter.top.state import State
+from primus_lens_exporter.top.model import Model
 
 
 def lines(shown: str, snapshot: Snapshot, console: Console, width: int | None) -> list[Text]:
     """Health, a line for each run, and all hints; without a width nothing is cut."""
-    runs = State(snapshot, time.time()).runs()
+    runs = Model(snapshot, time.time()).runs()
     laid = table(rows.runs(runs, snapshot.now), runs, width)
     told = [*panels.header(shown, snapshot, time.time(), width), Text()]
     told += [laid.titles, *laid.rows] if runs else [Text(panels.NO_RUNS)]

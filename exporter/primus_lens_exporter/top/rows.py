@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from primus_lens_exporter.live.schema import Headline, Hint, Rank, Run
-from primus_lens_exporter.series.trail import LOSS
+from primus_lens_exporter.model.loss import LOSS
 from primus_lens_exporter.top import text
 from primus_lens_exporter.top.columns import Column
 

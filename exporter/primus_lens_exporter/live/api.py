@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The routes of the live page's JSON. They only read, and bound what a request may cost.
+
+A pod's names and values are sent as JSON alone; nothing in a request is taken for a path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from isal import igzip
+from multidict import MultiMapping
+from primus_lens_toolkit.health import Handler
+
+from primus_lens_exporter.live.downsampling import Point
+from primus_lens_exporter.live.history import MAX_FILES, Bounds, History, Past, Wanted
+from primus_lens_exporter.live.overview import Overview
+from primus_lens_exporter.live.run_view import number
+from primus_lens_exporter.reading.time_slices import in_slices
+from primus_lens_exporter.series.run_series import RunSeries
+
+WAITING = 16  # charts that may wait for the one being read
+MAX_KEYS = 64  # named in one request
+POINTS, MOST_POINTS, MOST_POINTS_OF_ALL = 600, 5_000, 100
+GZIP_BYTES = 1_000  # below, it does not pay
+GONE = "this run is gone, or its id is wrong"
+BUSY = "too many charts are being read; try again in a second"
+
+
+class Api:
+    """Answers `/api/v1/…`, as docs/page.md has it."""
+
+    def __init__(self, overview: Overview, bounds: Bounds) -> None:
+        self._overview = overview
+        self._bounds = bounds
+        self._reading = asyncio.Lock()
+        self._waiting = 0
+
+    def routes(self) -> dict[str, Handler]:
+        """Handlers by path."""
+        return {
+            "/api/v1/runs": self.runs,
+            "/api/v1/runs/{id}/values": self.values,
+            "/api/v1/history": self.history,
+        }
+
+    async def runs(self, request: web.Request) -> web.Response:
+        """All runs, and the exporter's health."""
+        return _json(request, await self._overview.body())
+
+    async def values(self, request: web.Request) -> web.Response:
+        """The newest value of every key of a run, on each rank."""
+        run_id = request.match_info["id"]
+        ranks = self._overview.run(run_id)
+        if not ranks:
+            return _error(request, 404, GONE)
+        values: dict[str, dict[str, Any]] = {}
+        for rank_id, series in ranks:
+            for key, value in series.values():
+                values.setdefault(key, {})[rank_id] = number(value)
+        return _answer(request, {"id": run_id, "values": values})
+
+    async def history(self, request: web.Request) -> web.Response:
+        """What a rank's files hold of a run."""
+        try:
+            wanted, after = wanted_of(request.query)
+        except ValueError as error:
+            return _error(request, 400, str(error))
+        if self._waiting >= WAITING:
+            return _error(request, 503, BUSY)
+        with self._place():
+            async with self._reading:  # one at a time: there is one processor for it
+                if request.transport is None:  # whoever asked has gone meanwhile
+                    return _error(request, 503, BUSY)
+                rank_id = request.query.get("id", "")
+                found = self._overview.rank(rank_id)
+                if found is None:
+                    return _error(request, 404, GONE)
+                run_id, series = found
+                reading = History(wanted._replace(run_id=run_id), self._bounds)
+                await in_slices(_read(reading, series, after))
+        return _answer(request, {"id": rank_id, **_columns(reading.past)})
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+
+def wanted_of(query: MultiMapping[str]) -> tuple[Wanted, dict[str, int]]:
+    """What a query asks for, and the position it gives. Raises ValueError for nonsense."""
+    keys = query.getall("key", [])
+    if len(keys) > MAX_KEYS:
+        raise ValueError(f"at most {MAX_KEYS} keys at once, not {len(keys)}")
+    most = MOST_POINTS if keys else MOST_POINTS_OF_ALL
+    try:
+        points = min(most, int(query.get("points", POINTS)))
+        since, until = (float(query.get(name, end)) for name, end in _SPAN)
+        after = dict(_position(part) for part in query.get("after", "").split(",") if part)
+    except ValueError:
+        points = 0
+    if points < 1 or math.isnan(since) or math.isnan(until):
+        raise ValueError(
+            "expected points=N above zero, from= and to= in Unix seconds, after= as it was given"
+        )
+    return Wanted("", frozenset(keys), points, since, until), after
+
+
+_SPAN = (("from", -math.inf), ("to", math.inf))
+
+
+def _position(part: str) -> tuple[str, int]:
+    key, _, offset = part.partition(":")
+    return key, int(offset)
+
+
+def _read(reading: History, series: RunSeries, after: Mapping[str, int]) -> Iterator[None]:
+    files = [file for holder in series.holders for file in holder.past(MAX_FILES)]
+    return reading.read(files, after)
+
+
+def _columns(past: Past) -> dict[str, Any]:
+    return {
+        "cursor": ",".join(f"{key}:{offset}" for key, offset in past.positions.items()),
+        "reset": past.reset,
+        "truncated": past.truncated,
+        "keys": {key: _column(points) for key, points in past.points.items()},
+    }
+
+
+def _column(points: list[Point]) -> dict[str, list[Any]]:
+    return {
+        "time": [point.time for point in points],
+        "step": [None if point.step is None else number(point.step) for point in points],
+        "value": [number(point.value) for point in points],
+    }
+
+
+def _answer(request: web.Request, content: object) -> web.Response:
+    return _json(request, msgspec.json.encode(content))
+
+
+def _error(request: web.Request, status: int, text: str) -> web.Response:
+    response = _json(request, msgspec.json.encode({"error": text}), status)
+    if status == web.HTTPServiceUnavailable.status_code:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _json(request: web.Request, body: bytes, status: int = 200) -> web.Response:
+    headers = {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if len(body) > GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = igzip.compress(body, 1)
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=body, status=status, headers=headers)

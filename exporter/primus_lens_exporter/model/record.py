@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A record: one log call, or one sample of the system, and the numbers in it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from primus_lens_hook import contract
+
+NON_FINITE = {
+    contract.NOT_A_NUMBER: math.nan,
+    contract.POSITIVE_INFINITY: math.inf,
+    contract.NEGATIVE_INFINITY: -math.inf,
+}
+
+
+class Record(msgspec.Struct, gc=False):
+    """One log call, as `primus_lens_hook.contract` lays it out, or a sample of the system."""
+
+    timestamp: float
+    data: dict[str, Any]
+    step: int | float | None = None
+    run: str = ""
+    sample: bool = False
+    late: bool = False
+    """It came late, or its step belongs to another counter: the step says nothing of progress."""
+
+
+def is_sample(record: Record) -> bool:
+    """Whether it is no log call. One that has a step is, whatever else it says."""
+    return record.sample and record.step is None
+
+
+def as_float(value: object) -> float | None:
+    """The number that a JSON value stands for; None for text, media and null."""
+    if isinstance(value, (int, float)):
+        try:
+            return float(value)
+        except OverflowError:  # an int of 400 digits
+            return math.inf if value > 0 else -math.inf
+    return NON_FINITE.get(value) if isinstance(value, str) else None

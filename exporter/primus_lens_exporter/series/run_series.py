@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The series of one run on one rank, and the families that they belong to.
+
+A series without a key is set with `_put`, which also makes it; `remove` ends all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from primus_lens_hook import contract
+
+from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK
+from primus_lens_exporter.model.labels import label_text
+from primus_lens_exporter.model.loss import LOSS
+from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.reading.consumer import Holder
+from primus_lens_exporter.series.key_cache import KeyCache
+from primus_lens_exporter.series.metric_family import MetricFamily
+from primus_lens_exporter.series.recent_history import RecentHistory
+
+STEP_FIX = {
+    "logs": "Log calls that passed through the step fix.",
+    "conflicts": "Log calls that wandb alone would have dropped for their step.",
+    "dropped": "Rows that wandb would not take in the end.",
+    "flushes": "Times that waiting rows went to wandb.",
+}
+
+NO_SLOT = -1
+UNKNOWN = RunInfo({}, {})
+
+
+class Families:
+    """All families of trainings' series, and what their runs share."""
+
+    def __init__(self, rules: SeriesRules) -> None:
+        self.rules = rules
+        self.key_cache = KeyCache()
+        self.metric = MetricFamily(
+            "primus_lens_wandb_metric", "gauge", "Newest value logged under each key."
+        )
+        self.step = MetricFamily("primus_lens_wandb_step", "gauge", "Newest step of the run.")
+        self.timestamp = MetricFamily(
+            "primus_lens_wandb_last_record_timestamp_seconds",
+            "gauge",
+            "Time of the newest log call, in seconds since the epoch.",
+        )
+        self.records = MetricFamily(
+            "primus_lens_wandb_records_total",
+            "counter",
+            "Log calls read from the rank's files.",
+        )
+        self.info = MetricFamily(
+            "primus_lens_wandb_run_info",
+            "gauge",
+            "What W&B and Kubernetes know the run by; always 1.",
+        )
+        self.step_fix = {
+            name: MetricFamily(f"primus_lens_wandb_step_fix_{name}_total", "counter", text)
+            for name, text in STEP_FIX.items()
+        }
+        self.named = {
+            key: MetricFamily(named.name, "gauge", named.help) for key, named in rules.named.items()
+        }
+        """Proper metrics for known keys, beside the one with the key as a label."""
+        known = (self.metric, self.step, self.timestamp, self.records, self.info)
+        self.all = (*known, *self.step_fix.values(), *self.named.values())
+        """In the order of the page."""
+
+
+class RunSeries:
+    """Makes series as they are needed, as far as the quota goes."""
+
+    BASE = 2  # the series that every run has
+
+    __slots__ = (
+        "_described", "_families", "_history_quota", "_keys", "_labels", "_loss_keys",
+        "_metric_prefix", "_own", "_unwanted", "history", "holders", "info", "quota",
+    )  # fmt: skip
+
+    def __init__(self, families: Families, labels: str, holder: Holder) -> None:
+        """The holder's quota has been asked for BASE series already."""
+        self.holders: set[Holder] = {holder}
+        self.quota = holder.quota
+        """Its tenant's: what its series are taken from."""
+        self.info = UNKNOWN
+        """What W&B and Kubernetes know of it."""
+        self.history: RecentHistory | None = None
+        """Its recent past; None where its tenant has many runs."""
+        self._history_quota = holder.history_quota
+        if reason := self._history_quota.take():
+            holder.limited(reason)
+        else:
+            self.history = RecentHistory()
+        self._families = families
+        self._labels = labels
+        self._metric_prefix = families.metric.prefix(labels)
+        self._keys: dict[str, int] = {}
+        self._loss_keys: list[str] = []
+        self._unwanted: set[str] = set()
+        self._described = ""
+        self._own: dict[MetricFamily, int] = {
+            family: family.add(family.prefix(labels))
+            for family in (families.records, families.timestamp)
+        }
+        """The series that have no key, at most one of each family."""
+
+    @property
+    def newest(self) -> float:
+        """Unix seconds of the newest record."""
+        return self._value(self._families.timestamp) or 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it was finished, and has not gone on since."""
+        return self.info.finish is not None and self.newest <= self.info.finish
+
+    @property
+    def step(self) -> float | None:
+        """That of the newest row that was not late; None while there is none."""
+        return self._value(self._families.step)
+
+    @property
+    def records(self) -> int:
+        """Log calls read."""
+        return int(self._value(self._families.records) or 0)
+
+    @property
+    def key_count(self) -> int:
+        """How many keys have a series."""
+        return len(self._keys)
+
+    def values(self) -> Iterator[tuple[str, float]]:
+        """Each key with its newest value, in the order in which they came."""
+        values = self._families.metric.values
+        return ((key, values[slot]) for key, slot in self._keys.items())
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The newest value of each key that is a loss, in the order in which they came."""
+        values = self._families.metric.values
+        return {key: values[self._keys[key]] for key in self._loss_keys}
+
+    def take(self, records: list[Record], holder: Holder) -> list[Record]:
+        """Keep the newest value of each key; count the rest. Returns what is a sample."""
+        newest: dict[str, Any] = {}
+        samples: list[Record] = []
+        step = None
+        for record in records:
+            if record.step is not None:
+                if not record.late:
+                    step = record.step
+            elif record.sample:  # asked last: log calls have a step as a rule
+                samples.append(record)
+                continue
+            newest.update(record.data)
+        if samples:
+            records = [record for record in records if not is_sample(record)]
+        if records:
+            families = self._families
+            families.records.values[self._own[families.records]] += len(records)
+            families.timestamp.values[self._own[families.timestamp]] = records[-1].timestamp
+        newest.pop(contract.ROW_MARK, None)
+        dropped: Counter[str] = Counter()
+        if step is not None:
+            self._put(self._families.step, as_float(step) or 0.0, dropped)
+        self._set(newest, dropped)
+        if records and self.history is not None and records[-1].timestamp >= self.history.due:
+            self.history.take(records, self.step, self.losses)
+        for reason, values in dropped.items():
+            holder.dropped(reason, values)
+        return samples
+
+    def describe(self, info: RunInfo, holder: Holder) -> None:
+        """Replace the run's info series if it says something new; take the counters over."""
+        dropped: Counter[str] = Counter()
+        self.info = info
+        self._describe(info, dropped)
+        for name, family in self._families.step_fix.items() if info.step_fix else ():
+            self._put(family, as_float(info.step_fix.get(name, 0)) or 0.0, dropped)
+        for reason, values in dropped.items():
+            holder.dropped(reason, values)
+
+    def remove(self) -> None:
+        """End all series."""
+        families = self._families
+        for family, slot in self._own.items():
+            family.remove(slot)
+        for key, slot in self._keys.items():
+            families.metric.remove(slot)
+            families.key_cache.give_back(key)
+        self.quota.give_back(len(self._own) + len(self._keys))
+        if self.history is not None:
+            self._history_quota.give_back(1)
+
+    def _value(self, family: MetricFamily) -> float | None:
+        slot = self._own.get(family)
+        return None if slot is None else family.values[slot]
+
+    def _put(self, family: MetricFamily, value: float, dropped: Counter[str]) -> None:
+        """Set a series that has no key; where there is no room for it, count that."""
+        slot = self._own.get(family)
+        if slot is None:
+            if reason := self.quota.take():
+                dropped[reason] += 1
+                return
+            slot = self._own[family] = family.add(family.prefix(self._labels))
+        family.values[slot] = value
+
+    def _set(self, newest: dict[str, Any], dropped: Counter[str]) -> None:
+        keys, values = self._keys, self._families.metric.values
+        for key, value in newest.items():
+            number = value if type(value) is float else as_float(value)
+            if number is None:
+                continue
+            slot = keys.get(key)
+            if slot is None:
+                slot = self._new_key(key, dropped)
+            if slot != NO_SLOT:
+                values[slot] = number
+        for key, family in self._families.named.items():
+            if key in keys and (number := as_float(newest.get(key))) is not None:
+                self._put(family, number * self._families.rules.named[key].scale, dropped)
+
+    def _new_key(self, key: str, dropped: Counter[str]) -> int:
+        families = self._families
+        if key.startswith(contract.SAMPLE_PREFIX):  # of the newest sample, which has series
+            return NO_SLOT
+        reason = self._reason_against(key) or self.quota.take()
+        if reason is not None:
+            dropped[reason] += 1
+            return NO_SLOT
+        key, suffix = families.key_cache.take(key)
+        slot = self._keys[key] = families.metric.add(self._metric_prefix, suffix)
+        if LOSS.fullmatch(key):
+            self._loss_keys.append(key)
+            if self.history is not None:
+                self.history.add_loss(key)
+        return slot
+
+    def _reason_against(self, key: str) -> str | None:
+        if key in self._unwanted:
+            return KEY_RULES
+        rules = self._families.rules
+        if len(self._keys) >= rules.limits_keys_per_rank:
+            return KEYS_PER_RANK
+        reason = rules.against_key(key)
+        if reason == KEY_RULES and len(self._unwanted) < rules.limits_keys_per_rank:
+            self._unwanted.add(key)  # so as not to match it again
+        return reason
+
+    def _describe(self, info: RunInfo, dropped: Counter[str]) -> None:
+        family = self._families.info
+        known = label_text(info.labels.items())
+        labels = f"{self._labels},{known}" if known else self._labels
+        if labels == self._described:
+            return
+        if (slot := self._own.pop(family, None)) is not None:
+            family.remove(slot)
+        elif reason := self.quota.take():
+            dropped[reason] += 1
+            return
+        self._described = labels
+        self._own[family] = family.add(family.prefix(labels), value=1.0)
