@@ -38,6 +38,7 @@ docs: $(STAMP) ## draw the pictures of the documentation again
 	@$(BIN)/python -m pip install --quiet --group docs
 	@cd tests && ../$(BIN)/python draw_step_fix.py
 	@cd tests && ../$(BIN)/python draw_page.py
+	@cd tests && ../$(BIN)/python draw_architecture.py
 
 boards: $(STAMP) ## make Grafana's boards and their page in docs/
 	@cd boards && ../$(BIN)/python -m primus_lens_boards
