@@ -165,7 +165,8 @@ class Tenant:
         self._warn("cannot read", reason, path=path, error=error)
 
     def _warn(self, message: str, reason: str, **details: str | None) -> None:
-        self._warn_once(reason, message, reason=reason, **dict(self.who), **details)
+        # Not two keyword dicts: a directory is named by a `path` too, and the file's is wanted.
+        self._warn_once(reason, message, **{"reason": reason, **dict(self.who), **details})
 
 
 class Tenants:
