@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from rich.console import Console
 from rich.progress import track
 
-from differential import pack, processes, shrink
+from differential import pack, processes, rules, shrink
 
 HELP = """
 Random training programs run as real processes, once with wandb alone and once with the
@@ -45,7 +45,7 @@ def arguments():
     parser.add_argument("--seed", default=str(os.getpid()), help="same seed, same programs")
     parser.add_argument("--python", help="the interpreter to train with")
     parser.add_argument("--native", action="store_true", help="compare native with native")
-    parser.add_argument("--most", type=int, default=3, help="failures to shrink and print")
+    parser.add_argument("--most", type=int, default=3, help="failures to shrink; of the others only the rules are printed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     return parser.parse_args()
 
@@ -62,9 +62,10 @@ def main():
         running = {pool.submit(each.broken, **how): each for each in scripts}
         for done in track(as_completed(running), "training", len(running), console=console):
             failed += [(running[done], done.result())] if done.result() else []
-    for each, broken in failed[: asked.most]:
-        report = broken if asked.native else [shrink.report(each, broken, asked.python)]
-        console.print(*report, sep="\n", markup=False, highlight=False)
+    for number, (each, broken) in enumerate(failed):
+        is_shrunk = number < asked.most and not asked.native
+        text = shrink.report(each, broken, asked.python) if is_shrunk else rules.brief(broken)
+        console.print(text, markup=False, highlight=False)
     console.print(f"{len(failed)} of {len(running)} processes failed")
     return 1 if failed else 0
 

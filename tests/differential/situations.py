@@ -64,6 +64,19 @@ for s in range(40):
         log(run, {"masked%d" % s: numpy.ma.masked}, step=s)
 """
 
+REFUSED_DUPLICATE = """
+log(run, {"loss": 1000}, step=9)
+log(run, {"loss": 1001, "odd": Raises()}, step=9)
+log(run, {"loss": 1002})
+"""
+DUPLICATES_OVER_AN_AXIS = """
+define(run, "loss", step_metric="epoch")
+for epoch in range(3):
+    log(run, {"loss": 1000 + epoch}, step=10 * epoch)
+    log(run, {"epoch": 5 + epoch}, step=10 * epoch)
+    log(run, {"loss": 2000 + epoch}, step=10 * epoch)
+"""
+
 RUNS = {
     "W1 transformers' axis": TRANSFORMERS,
     "W1 Lightning's axis": LIGHTNING,
@@ -74,4 +87,9 @@ RUNS = {
     "W5c an item that raises": ITEM_THAT_RAISES,
     "W5c a mock": MOCK,
     "W5e a masked value": MASKED,
+}
+# With WANDB_STEP_FIX_DUPLICATES=keep.
+KEPT_DUPLICATES = {
+    "a duplicate that wandb refuses": REFUSED_DUPLICATE,
+    "duplicates over an axis": DUPLICATES_OVER_AN_AXIS,
 }

@@ -33,10 +33,11 @@ SITUATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", situations.RUNS)
+@pytest.mark.parametrize("name", [*situations.RUNS, *situations.KEPT_DUPLICATES])
 def test_situation(name):
-    lines = Line(situations.RUNS[name].strip())
-    broken = Pack((Program("situation", (lines,)),)).broken()
+    keeps = name in situations.KEPT_DUPLICATES
+    body = {**situations.RUNS, **situations.KEPT_DUPLICATES}[name]
+    broken = Pack((Program("situation", (Line(body.strip()),)),), keeps).broken()
     if broken:
         pytest.fail(shrink.brief(broken), pytrace=False)
 

@@ -102,32 +102,31 @@ class Reordering(State):
         run, explicit = self._run, call.explicit
         row = self._row if explicit in (None, self._counter) else None
         values: Optional[Dict[str, Any]] = call.values
+        older: Optional[List[LogCall]] = []
         if row is None:
             row = run.row(self._counter if explicit is None else explicit, call, self._row)
         else:
-            if run.limits.keep_duplicates and not self._set_apart(row, call):
-                values = None
-            else:
-                values = row.fitting(call.values, call.priority)
+            if run.limits.keep_duplicates:
+                older = self._overwritten(row, call)
+            values = None if older is None else row.fitting(call.values, call.priority)
             if row.training_step is None or explicit is not None:
                 row.training_step = call.training_step
         answer = self._log_late(call) if values is None else self._place(row, call, values)
+        # Only now: what wandb has refused is in no row of native wandb, and overwrites nothing.
+        for each in older or ():
+            self._log_late(each)
         if values is not None:
             run.note_keys(row, values, call, self._row)
-        # Only now: what wandb has refused is in no row of native wandb either.
         run.taken(row, call, self._row)
         self._counter = row.step + row.committed
         self._row = None if row.closed else row
         return answer
 
-    def _set_apart(self, row: Row, call: LogCall) -> bool:
-        """Make late rows of what native wandb would overwrite; False where that is not known."""
+    def _overwritten(self, row: Row, call: LogCall) -> Optional[List[LogCall]]:
+        """What native wandb would overwrite, to be late rows; None where that is not known."""
         if row.received and self._run.wandb.open is not row:
-            return True  # a late row has ended it: nothing is overwritten
-        older = overwritten(row, call, self._run.definitions.axes)
-        for each in older or ():
-            self._log_late(each)
-        return older is not None
+            return []  # a late row has ended it: nothing is overwritten
+        return overwritten(row, call, self._run.definitions.axes)
 
     def _place(self, row: Row, call: LogCall, values: Dict[str, Any]) -> Any:
         """Let values of a call join their row: in the window, or in wandb."""
