@@ -45,7 +45,12 @@ def arguments():
     parser.add_argument("--seed", default=str(os.getpid()), help="same seed, same programs")
     parser.add_argument("--python", help="the interpreter to train with")
     parser.add_argument("--native", action="store_true", help="compare native with native")
-    parser.add_argument("--most", type=int, default=3, help="failures to shrink; of the others only the rules are printed")
+    parser.add_argument(
+        "--most",
+        type=int,
+        default=3,
+        help="failures to be shrunk",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     return parser.parse_args()
 
