@@ -18,13 +18,14 @@ import sys
 import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
-from primus_lens_hook import contract, outcome, settings
-from primus_lens_hook.counter import as_integer, current_step
-from primus_lens_hook.recorder import Recorder
+from primus_lens_hook import contract, settings
+from primus_lens_hook.recording import status
+from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.manager import StepFix
 from primus_lens_hook.step_fix.wandb_run import Methods
 from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.wandb_step import as_integer, current_step
 
 FINISHING = ("finish", "_finish", "_atexit_cleanup")
 
@@ -57,7 +58,7 @@ def apply(module: Any, hook: Optional[Hook] = None) -> None:
     hook = hook or the_hook()
     run_class = getattr(module, "Run", None)
     if run_class is None or not callable(getattr(run_class, "log", None)):
-        hook.recorder.report(outcome.DECLINED, "this wandb has no Run.log")
+        hook.recorder.report(status.DECLINED, "this wandb has no Run.log")
         return
     logging = "_log" if hasattr(run_class, "_log") else "log"
     if hasattr(getattr(run_class, logging), "primus_lens_native"):
@@ -71,7 +72,7 @@ def apply(module: Any, hook: Optional[Hook] = None) -> None:
     if globals_module is not None and hasattr(globals_module, "set_global"):
         _wrap(globals_module, "set_global", _catching_disabled, (hook, run_class))
     _rebind_live_run()
-    hook.recorder.report(outcome.PATCHED)
+    hook.recorder.report(status.PATCHED)
 
 
 def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:

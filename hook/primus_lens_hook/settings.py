@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Mapping, NamedTuple, Optional, TypeVar
 
-from primus_lens_hook import complaints, contract
+from primus_lens_hook import contract
+from primus_lens_hook.warn_once import warn_once
 
 MIN_BYTES = 64 * 1024
 Value = TypeVar("Value")
@@ -76,7 +77,7 @@ def _parse(
     try:
         return convert(text)
     except ValueError as error:
-        complaints.once(name, "%s=%s ignored: %s; using %s" % (name, text, error, default))
+        warn_once(name, "%s=%s ignored: %s; using %s" % (name, text, error, default))
         return default
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional, Tuple
 
-from primus_lens_hook.counter import as_integer
+from primus_lens_hook.wandb_step import as_integer
 
 # The training step in a row that names none, by framework: transformers and TRL, Lightning,
 # torchtune. Looked up in this order.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from primus_lens_hook import complaints
 from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
@@ -21,6 +20,7 @@ from primus_lens_hook.step_fix.row import Row
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.shared import Shared
 from primus_lens_hook.step_fix.state import State
+from primus_lens_hook.warn_once import describe, warn_once
 
 
 class RunGuard:
@@ -144,9 +144,7 @@ class RunGuard:
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
-        complaints.once(
-            "steps", "the step fix gave up after a fault: " + complaints.describe(fault)
-        )
+        warn_once("steps", "the step fix gave up after a fault: " + describe(fault))
         with self._lock:
             self._active = False
             for row in self._state.waiting():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from primus_lens_hook.scalars import NUMBERS
+from primus_lens_hook.recording.scalars import NUMBERS
 
 _set: Callable[[Any, str, bool], Any] = setattr
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from primus_lens_hook import complaints
 from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.step_fix.counts import Counts
 from primus_lens_hook.step_fix.guard import RunGuard
@@ -24,6 +23,7 @@ from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.wandb_run import Methods, WandbRun
 from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.warn_once import describe, warn_once
 
 ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
 DEFAULT_PRIORITY = 5
@@ -168,7 +168,7 @@ class StepFix:
     def _failed(self, fault: Exception) -> None:
         if from_signal_handler(fault):
             raise fault
-        complaints.once("steps", "no step fix after a fault: " + complaints.describe(fault))
+        warn_once("steps", "no step fix after a fault: " + describe(fault))
         self.disable()
 
     def _begin(self, run: Any) -> RunGuard:

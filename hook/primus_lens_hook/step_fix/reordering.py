@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, Dict, List, Optional, Set, Tuple, Union
 
-from primus_lens_hook.counter import commits
 from primus_lens_hook.step_fix.duplicates import overwritten
 from primus_lens_hook.step_fix.late_rows import LateRows
 from primus_lens_hook.step_fix.log_call import LogCall
@@ -24,6 +23,7 @@ from primus_lens_hook.step_fix.row import Row, copied
 from primus_lens_hook.step_fix.row_sender import restore_summary, send_row
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.state import State
+from primus_lens_hook.wandb_step import commits
 
 logger = logging.getLogger("wandb_step_fix")
 NO_LIMIT = sys.maxsize

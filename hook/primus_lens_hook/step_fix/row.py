@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Dict, List, Optional, Tuple
 
 from primus_lens_hook.interruption import from_signal_handler
-from primus_lens_hook.scalars import unwrap
+from primus_lens_hook.recording.scalars import unwrap
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 
 LONGEST_TEXT = 4096  # characters; a longer string goes to wandb at once, like media

@@ -16,10 +16,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
-from primus_lens_hook.counter import as_integer, counter_of
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
 from primus_lens_hook.step_fix.row import Row, can_encode, copied
+from primus_lens_hook.wandb_step import as_integer, counter_of
 
 Path = Tuple[str, ...]
 

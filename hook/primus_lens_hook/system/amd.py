@@ -11,7 +11,7 @@ import glob
 import os
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from primus_lens_hook.system import Sample, visible
+from primus_lens_hook.system import Sample, visible_devices
 
 AMD = "0x1002"
 # Name in contract.SAMPLE_OF_GPU, files of which the first there is holds it, and how many of the
@@ -131,8 +131,8 @@ def _visible(gpus: List[_Gpu], environ: Mapping[str, str]) -> List[_Gpu]:
 def _chosen(gpus: List[_Gpu], wanted: str) -> List[_Gpu]:
     by_index = {str(index): gpu for index, gpu in enumerate(gpus)}
     by_selector = {gpu.selector: gpu for gpu in gpus}
-    return visible.chosen(
-        wanted, lambda entry: by_index.get(entry) or visible.by_uuid(entry, by_selector)
+    return visible_devices.chosen(
+        wanted, lambda entry: by_index.get(entry) or visible_devices.by_uuid(entry, by_selector)
     )
 
 

@@ -6,17 +6,17 @@ from __future__ import annotations
 import os
 from typing import Dict, Hashable, Mapping, Optional, Union
 
-from primus_lens_hook.system import Sample, private
+from primus_lens_hook.system import Sample, vendored
 from primus_lens_hook.system.proc import Proc
-from primus_lens_hook.system.with_psutil import Psutil
+from primus_lens_hook.system.psutil_source import Psutil
 
 # What each disk, network interface and process has, by the names of the contract.
 Parts = Dict[Hashable, Dict[str, float]]
 
 
 def find() -> Optional[Host]:
-    """The user's psutil, else the private copy, else /proc; None where none is at hand."""
-    psutil = private.load("psutil")
+    """The user's psutil, else the vendored copy, else /proc; None where none is at hand."""
+    psutil = vendored.load("psutil")
     if psutil is not None:
         return Host(Psutil(psutil))
     return Host(Proc()) if os.path.exists("/proc/self/stat") else None

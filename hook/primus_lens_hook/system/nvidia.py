@@ -14,7 +14,7 @@ import os
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from primus_lens_hook.system import Sample, private, visible
+from primus_lens_hook.system import Sample, vendored, visible_devices
 
 LIBRARY = "libnvidia-ml.so.1"
 MAX_EVENTS = 64  # of one reading: a GPU in distress may report without end
@@ -26,7 +26,7 @@ def find(environ: Mapping[str, str] = os.environ) -> Optional[Nvml]:
     """The GPUs that CUDA shows this process; None without a driver or a GPU."""
     try:
         ctypes.CDLL(LIBRARY)  # without a driver this is all that it costs
-        nvml = private.load("pynvml")
+        nvml = vendored.load("pynvml")
         if nvml is None:
             return None
         nvml.nvmlInit()  # never undone: others in this process may count on it
@@ -165,9 +165,9 @@ def _visible(nvml: ModuleType, wanted: Optional[str]) -> List[_Part]:
     def named(entry: str) -> Optional[_Part]:
         if entry.isdigit():  # of a GPU that is sliced, CUDA takes the first slice
             return next(iter(by_index.get(int(entry), ())), None)
-        return visible.by_uuid(entry, by_uuid)
+        return visible_devices.by_uuid(entry, by_uuid)
 
-    return visible.chosen(wanted, named)
+    return visible_devices.chosen(wanted, named)
 
 
 def _parts(nvml: ModuleType, whole: _Part) -> List[_Part]:

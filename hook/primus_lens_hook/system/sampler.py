@@ -13,8 +13,9 @@ import os
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from primus_lens_hook import complaints, contract
+from primus_lens_hook import contract
 from primus_lens_hook.system import Sample
+from primus_lens_hook.warn_once import describe, warn_once
 
 INTERVAL = 5.0  # seconds between two samples
 PATIENCE = 1.0  # seconds that a fork waits for a source at most
@@ -143,10 +144,8 @@ class Sampler:
         self._few = few
 
     def _note(self, name: str, error: Exception) -> None:
-        self._faults[name] = complaints.describe(error)
-        complaints.once(
-            "system " + name, "no system metrics of %s: %s" % (name, self._faults[name])
-        )
+        self._faults[name] = describe(error)
+        warn_once("system " + name, "no system metrics of %s: %s" % (name, self._faults[name]))
 
     def _tell(self, sources: List[Any]) -> None:
         names = [source.name for source in sources]

@@ -11,7 +11,7 @@ from typing import Set
 _said: Set[str] = set()
 
 
-def once(kind: str, text: str) -> None:
+def warn_once(kind: str, text: str) -> None:
     """Write `text` to stderr unless something of this kind has been said before."""
     if kind in _said:
         return

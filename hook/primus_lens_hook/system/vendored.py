@@ -19,8 +19,8 @@ import primus_lens_hook
 
 
 def load(name: str) -> Optional[ModuleType]:
-    """The top-level package of this name: the user's, the private copy, or None."""
-    return _of_user(name) or _private(name)
+    """The top-level package of this name: the user's, the vendored copy, or None."""
+    return _of_user(name) or _vendored(name)
 
 
 def _of_user(name: str) -> Optional[ModuleType]:
@@ -37,7 +37,7 @@ def _of_user(name: str) -> Optional[ModuleType]:
     return module if getattr(module, "__file__", None) else None
 
 
-def _private(name: str) -> Optional[ModuleType]:
+def _vendored(name: str) -> Optional[ModuleType]:
     alias = "%s.%s" % (__name__, name)
     if alias in sys.modules:
         return sys.modules[alias]

@@ -17,8 +17,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Dict, Optional
 
-from primus_lens_hook import __version__, complaints, contract, jsonfile
+from primus_lens_hook import __version__, contract
 from primus_lens_hook.identity import Identity
+from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.warn_once import warn_once
 
 KEPT = 100  # runs per file; a sweep goes through thousands in one process
 TEXTS = ("project", "entity", "name", "group", "job_type")
@@ -87,7 +89,7 @@ class Runs:
         try:
             jsonfile.replace(self._path, self._runs)
         except OSError as error:
-            complaints.once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
+            warn_once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
 
 
 def describe(run: Any) -> Dict[str, Any]:

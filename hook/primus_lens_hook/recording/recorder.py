@@ -2,7 +2,7 @@
 """Turns each log call into one line of the rank's JSONL, before wandb sees the call.
 
 The fence stands here: a fault of ours, whatever it is, hands this and every later call
-to wandb untouched, says one line, and is written to the outcome record.
+to wandb untouched, says one line, and is written to `wandb_hook.json`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
-from primus_lens_hook import complaints, contract, identity, outcome
-from primus_lens_hook.counter import as_integer
+from primus_lens_hook import contract, identity
 from primus_lens_hook.interruption import from_signal_handler
-from primus_lens_hook.runs import Runs
-from primus_lens_hook.scalars import encode, start_of_line
+from primus_lens_hook.recording import status
+from primus_lens_hook.recording.runs import Runs
+from primus_lens_hook.recording.scalars import encode, start_of_line
+from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.settings import Settings
-from primus_lens_hook.writer import Writer
+from primus_lens_hook.wandb_step import as_integer
+from primus_lens_hook.warn_once import describe, warn_once
 
 if TYPE_CHECKING:
     from primus_lens_hook.system.sampler import Sampler
@@ -48,7 +50,7 @@ class Recorder:
         self._columns = {} if columns is None else columns
         self._step_fix_counts = step_fix_counts or (lambda _run: None)
         self._enhance_metrics = settings.enhance_metrics
-        self._system: Dict[str, Any] = {}  # what the sampler has told, for the outcome record
+        self._system: Dict[str, Any] = {}  # what the sampler has told, for wandb_hook.json
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._journal: Optional[Journal] = None
@@ -116,10 +118,10 @@ class Recorder:
                 self.finished(run)
 
     def report(self, result: str, reason: str = "") -> None:
-        """Write the outcome record of this process. Never raises."""
+        """Write `wandb_hook.json` of this process. Never raises."""
         if self._output_path is not None:
             who = identity.read(os.environ)
-            outcome.report(rank_directory(self._output_path, who), result, reason, self._system)
+            status.report(rank_directory(self._output_path, who), result, reason, self._system)
 
     def _open_journal(self, output_path: str) -> Journal:
         with self._opening:  # two threads may log first
@@ -138,7 +140,7 @@ class Recorder:
     def _sampled_by(self, system: Dict[str, Any]) -> None:
         self._system = system
         if not self._broken:
-            self.report(outcome.PATCHED)
+            self.report(status.PATCHED)
 
     def _after_fork(self) -> None:
         self._opening = threading.RLock()  # another thread of the parent may have held it
@@ -150,9 +152,9 @@ class Recorder:
         self._broken = True
         if self._journal is not None and self._journal.sampler is not None:
             self._journal.sampler.stop()
-        reason = complaints.describe(error)
-        complaints.once("fault", "switched off after a fault of its own (%s)" % reason)
-        self.report(outcome.FAILED, reason)
+        reason = describe(error)
+        warn_once("fault", "switched off after a fault of its own (%s)" % reason)
+        self.report(status.FAILED, reason)
 
 
 class Journal:

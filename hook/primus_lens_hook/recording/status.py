@@ -15,7 +15,8 @@ import sys
 import time
 from typing import Any, Mapping
 
-from primus_lens_hook import __version__, contract, jsonfile
+from primus_lens_hook import __version__, contract
+from primus_lens_hook.recording import jsonfile
 
 PATCHED = "patched"
 DECLINED = "declined"
@@ -36,6 +37,6 @@ def report(directory: str, outcome: str, reason: str, system: Mapping[str, Any])
     }
     try:
         os.makedirs(directory, exist_ok=True)
-        jsonfile.replace(os.path.join(directory, contract.OUTCOME_FILE), record)
+        jsonfile.replace(os.path.join(directory, contract.STATUS_FILE), record)
     except Exception:  # a path of the config file may be none at all (ValueError)
         return

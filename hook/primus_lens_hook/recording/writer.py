@@ -18,7 +18,8 @@ import threading
 import time
 from typing import Iterable, Iterator, List, Optional, Tuple
 
-from primus_lens_hook import complaints, contract
+from primus_lens_hook import contract
+from primus_lens_hook.warn_once import warn_once
 
 try:
     import fcntl
@@ -163,7 +164,7 @@ class Writer:
         self._check_at = now + RETRY_SECONDS
         with contextlib.suppress(OSError):
             self._close()
-        complaints.once(
+        warn_once(
             "write",
             "metrics are not saved for now (%s): %s; training goes on"
             % (self.directory, error.strerror or error),
