@@ -130,7 +130,7 @@ def update_training_step(step: int, source: str = "unknown") -> None:
     if number is None:
         logger.warning("%s: %r is no step", source, step)
     elif step_fix is not None:
-        step_fix.told(number)
+        step_fix.set_training_step(number)
 
 
 def finalize_wandb_logging() -> None:

@@ -24,7 +24,7 @@ class TrainingStep:
     The caller holds a lock around `note`; `of` changes nothing.
     """
 
-    __slots__ = ("_back", "_leader", "axes", "newest", "rewinds", "told")
+    __slots__ = ("_back", "_leader", "axes", "given", "newest", "rewinds")
 
     def __init__(self) -> None:
         self.axes: Tuple[str, ...] = MAIN_AXES
@@ -32,7 +32,7 @@ class TrainingStep:
         """The newest training step shown by a row that was not late."""
         self.rewinds = 0
         """How often the training went back to an earlier checkpoint."""
-        self.told: Optional[int] = None
+        self.given: Optional[int] = None
         """The step given to `update_training_step()`."""
         self._leader: Tuple[str, ...] = ()  # keys of the row that showed the newest step
         self._back: Optional[int] = None  # where rows with these keys went back to, if they did
@@ -41,10 +41,10 @@ class TrainingStep:
         """Believe this column first: the user's `define_metric("*", step_metric=axis)`."""
         self.axes = (axis, *(known for known in MAIN_AXES if known != axis))
 
-    def tell(self, step: int) -> None:
+    def set(self, step: int) -> None:
         """Take the step that the training gave to `update_training_step()`."""
         self.rewinds += self.newest is not None and step < self.newest
-        self.told = self.newest = step
+        self.given = self.newest = step
         self._leader, self._back = (), None
 
     def of(
@@ -58,7 +58,7 @@ class TrainingStep:
         shown = self._on_an_axis(values) if explicit is None else explicit
         newest = self.newest
         if shown is None:
-            step = newest if self.told is None else self.told
+            step = newest if self.given is None else self.given
             return None, step, step is not None and newest is not None and step < newest
         if newest is None or shown >= newest:
             return shown, shown, False

@@ -1,41 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns each log call into one line of the rank's JSONL, before wandb sees the call.
+"""Records each log call before wandb sees it, behind a fence.
 
-The fence stands here: a fault of ours, whatever it is, hands this and every later call
-to wandb untouched, says one line, and is written to `wandb_hook.json`.
+An internal error, whatever it is, hands this call and every later one to wandb untouched,
+prints one warning, and is written to `wandb_hook.json`. It must never raise into a log call.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import threading
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-from primus_lens_hook import contract, identity
+from primus_lens_hook import identity
 from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.recording import status
-from primus_lens_hook.recording.runs import Runs
-from primus_lens_hook.recording.scalars import encode, start_of_line
-from primus_lens_hook.recording.writer import Writer
+from primus_lens_hook.recording.journal import CountsOf, Journal
+from primus_lens_hook.recording.writer import Writer, rank_directory
 from primus_lens_hook.settings import Settings
-from primus_lens_hook.wandb_step import as_integer
 from primus_lens_hook.warn_once import describe, warn_once
 
-if TYPE_CHECKING:
-    from primus_lens_hook.system.sampler import Sampler
-
-PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
-TAIL = '"%s":true},"run":%s'
-END = "}\n"
-LATE = ',"late":true}\n'
-SAMPLE = '{"timestamp":%r,"step":null,"data":{%s},"run":%s,"sample":true}\n'
 _STRING = {str}
-
-CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters of a run
 
 
 class Recorder:
@@ -50,14 +35,17 @@ class Recorder:
         self._columns = {} if columns is None else columns
         self._step_fix_counts = step_fix_counts or (lambda _run: None)
         self._enhance_metrics = settings.enhance_metrics
-        self._system: Dict[str, Any] = {}  # what the sampler has told, for wandb_hook.json
+        self._system: Dict[str, Any] = {}  # what the sampler has reported, for wandb_hook.json
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
+        # Opened by the first log call, not here: spawned workers set RANK and LOCAL_RANK after
+        # they have imported wandb, and most processes that import it never log.
         self._journal: Optional[Journal] = None
-        # Re-entrant: a signal handler that logs may interrupt the first call in here.
+        # Re-entrant: Python runs a signal handler in the middle of the main thread's own code.
+        # A handler that logs while the first call opens the files would wait for itself.
         self._opening = threading.RLock()
         self._broken = False
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=self._after_fork)
 
     def snapshot(self, data: Any) -> Optional[Dict[str, Any]]:
@@ -66,10 +54,15 @@ class Recorder:
         None for data that wandb will refuse, for wandb to refuse. Never raises.
         """
         try:
+            # The exact type first: isinstance with an ABC runs Python code, for each log call.
             if type(data) is not dict and not isinstance(data, Mapping):
                 return None
+            # One C call under the GIL. A comprehension lets another thread in between two items,
+            # and raises "dictionary changed size during iteration".
             row = dict(data)
             plain = _STRING.issuperset(map(type, row))
+            # wandb raises for keys that are no strings, and that error must stay its own. A
+            # subclass of str (numpy.str_, a str Enum) is a key to wandb too.
             return row if plain or all(isinstance(key, str) for key in row) else None
         except Exception as error:
             if from_signal_handler(error):
@@ -94,6 +87,8 @@ class Recorder:
         if self._broken or self._output_path is None:
             return
         try:
+            # wandb raises for a finished run (a warning before 0.13): such a call is no record.
+            # `is not True`, since a disabled run of an old wandb answers with a dummy object.
             if getattr(run, "_is_finished", False) is not True:
                 journal = self._journal or self._open_journal(self._output_path)
                 journal.record(run, row, step, late, keys)
@@ -113,6 +108,8 @@ class Recorder:
 
     def exiting(self) -> None:
         """Note the end of every run that nobody finished. Never raises."""
+        # wandb 0.31 calls no method of Run at the interpreter's exit: without this, a script
+        # that never calls finish() leaves runs that look as if they went on.
         if self._journal is not None:
             for run in list(self._journal.unfinished.values()):
                 self.finished(run)
@@ -120,6 +117,7 @@ class Recorder:
     def report(self, result: str, reason: str = "") -> None:
         """Write `wandb_hook.json` of this process. Never raises."""
         if self._output_path is not None:
+            # The environment is read anew: a spawned worker learns its rank after the import.
             who = identity.read(os.environ)
             status.report(rank_directory(self._output_path, who), result, reason, self._system)
 
@@ -130,10 +128,11 @@ class Recorder:
                 writer = Writer(rank_directory(output_path, who), self._max_bytes)
                 journal = Journal(writer, who, self._step_fix_counts)
                 if self._enhance_metrics:
-                    # Not imported for those who did not ask for it.
+                    # Imported only on request: ctypes, and a thread that reads the machine.
                     from primus_lens_hook.system.sampler import Sampler
 
                     journal.sampler = Sampler(journal.sample, self._columns, self._sampled_by)
+                # Last: a thread that sees a journal takes no lock, so it must be complete.
                 self._journal = journal
             return self._journal
 
@@ -143,135 +142,21 @@ class Recorder:
             self.report(status.PATCHED)
 
     def _after_fork(self) -> None:
-        self._opening = threading.RLock()  # another thread of the parent may have held it
+        # Another thread of the parent may have held the lock. That thread does not exist in the
+        # child, so nobody would ever release it.
+        self._opening = threading.RLock()
+        # The child opens files of its own at its first log call, and only then: a DataLoader
+        # worker that never logs must leave no file and hold no descriptor.
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.writer.abandon()
 
     def _give_up(self, error: Exception) -> None:
+        # For good, not for this call: what failed once may fail at each call, and a training
+        # logs millions of times.
         self._broken = True
         if self._journal is not None and self._journal.sampler is not None:
             self._journal.sampler.stop()
         reason = describe(error)
         warn_once("fault", "switched off after a fault of its own (%s)" % reason)
         self.report(status.FAILED, reason)
-
-
-class Journal:
-    """What one process writes into its rank directory: the lines and the runs."""
-
-    def __init__(self, writer: Writer, who: identity.Identity, step_fix_counts: CountsOf) -> None:
-        self.writer = writer
-        self._step_fix_counts = step_fix_counts
-        self._progress_due = time.time() + PROGRESS  # Unix seconds
-        self.unfinished: Dict[str, Any] = {}
-        self._identity = who
-        self._runs: Optional[Runs] = None
-        self._lock = threading.RLock()  # for the runs; the writer has its own
-        # The run of the newest call, its id, and how its lines end. Replaced as a whole:
-        # threads may log to several runs at once.
-        self._newest: Tuple[Any, str, str] = (None, "", "")
-        self.sampler: Optional[Sampler] = None
-        self._few = ""  # members of the newest sample that are on each line
-
-    def record(
-        self,
-        run: Any,
-        row: Mapping[str, Any],
-        step: Any,
-        late: bool,
-        keys: Optional[Tuple[str, ...]],
-    ) -> None:
-        """Write one line."""
-        newest = self._newest
-        if newest[0] is not run:
-            run_id = id_of(run)
-            newest = self._newest = (run, run_id, self._tail(run_id))
-        if type(step) is not int:
-            step = as_integer(step)
-        now = time.time()
-        line = start_of_line(row, now, "null" if step is None else step, keys) + newest[2]
-        written = self.writer.write((line + (LATE if late else END)).encode())
-        if written and newest[1] not in self.unfinished:
-            self._begin(newest[1], run)
-        if now > self._progress_due:
-            self._note_progress(now)
-
-    def finish(self, run: Any) -> None:
-        """Note the end of a run that has logged in this process."""
-        with self._lock:
-            self._newest = (None, "", "")
-            run_id = id_of(run)
-            if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
-                counts = self._step_fix_counts(run)
-                self._runs.finish(run_id, run, exit_code(run), self.writer.lost, counts)
-            if self.sampler is not None and not self.unfinished:
-                self.sampler.stop()
-                self._few = ""
-
-    def sample(self, values: Mapping[str, Any], few: Mapping[str, Any]) -> None:
-        """Write a line of what the sampler saw, and put a few values on the lines that follow."""
-        with self._lock:
-            if not self.unfinished:
-                return
-            self._few = encode(few) + "," if few else ""
-            run, run_id, _ = self._newest
-            if run is not None:
-                self._newest = (run, run_id, self._tail(run_id))
-            # The processes of one rank would tell different tales; the first speaks for all.
-            if not self.writer.owner:
-                run_id = run_id or list(self.unfinished)[-1]
-                ours = (time.time(), encode(values), json.dumps(run_id))
-                self.writer.write((SAMPLE % ours).encode())
-
-    def _tail(self, run_id: str) -> str:
-        return self._few + TAIL % (contract.ROW_MARK, json.dumps(run_id))
-
-    def _begin(self, run_id: str, run: Any) -> None:
-        # After the first line: only then is it known which files are this process's.
-        with self._lock:
-            if run_id in self.unfinished:
-                return
-            self.unfinished[run_id] = run
-            if self._runs is None:
-                self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
-            self._runs.begin(run_id, run)
-            if self.sampler is not None:
-                self.sampler.start()
-
-    def _note_progress(self, now: float) -> None:
-        with self._lock:
-            self._progress_due = now + PROGRESS
-            if self._runs is not None:
-                counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
-                self._runs.progress(counts, self.writer.lost)
-
-
-def rank_directory(output_path: str, who: identity.Identity) -> str:
-    """Where a process of this rank writes."""
-    node = contract.NODE_DIRECTORY.format(who.node_rank)
-    return os.path.join(output_path, node, contract.RANK_DIRECTORY.format(who.local_rank))
-
-
-def id_of(run: Any) -> str:
-    """The run's id, without the property that attaches a forked child to the run."""
-    known = (
-        getattr(run, "_run_id", None),
-        getattr(getattr(run, "_settings", None), "run_id", None),
-    )
-    for run_id in known:
-        if type(run_id) is str:  # a disabled run of an old wandb answers with other things
-            return run_id
-    run_id = getattr(run, "id", None)
-    return run_id if type(run_id) is str else ""
-
-
-def exit_code(run: Any) -> Optional[int]:
-    """The exit code wandb has for the run, else the one the process is ending with.
-
-    wandb puts a method of its ExitHooks in the place of sys.exit, and keeps the code there.
-    """
-    code = getattr(run, "_exit_code", None)
-    if not isinstance(code, int):
-        code = getattr(getattr(sys.exit, "__self__", None), "exit_code", None)
-    return code if isinstance(code, int) else None

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`wandb_hook.json`: what became of the hook in the newest process of this rank.
+"""`wandb_hook.json`: the hook's status in the newest process of this rank.
 
-Written when wandb is imported, and again if a fault switches the hook off, and when the
-sampler has found or lost a source, so that an
-exporter or a person can tell "never loaded" from "loaded and gave up". Best effort: it
-must never complain, since the first record will say what is wrong with the directory.
+Written when wandb is imported, when an internal error switches the hook off, and when system
+metrics change their sources: it tells "never loaded" from "loaded and gave up". It must never
+warn, since the first record will say what is wrong with the directory.
 """
 
 from __future__ import annotations
@@ -23,14 +22,16 @@ DECLINED = "declined"
 FAILED = "failed"
 
 
-def report(directory: str, outcome: str, reason: str, system: Mapping[str, Any]) -> None:
-    """Replace the outcome record in the rank directory; `system` is what the sampler told."""
+def report(directory: str, status: str, reason: str, system: Mapping[str, Any]) -> None:
+    """Replace the status in the rank directory; `system` is what the sampler has reported."""
     record = {
         "timestamp": time.time(),
-        "outcome": outcome,
+        "outcome": status,  # a field of a file that others read: its name is final
         "reason": reason,
         "pid": os.getpid(),
         "hook": __version__,
+        # Not `import wandb`: this runs while wandb is being imported, and an import here could
+        # wait for the import lock of the thread that waits for us.
         "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
         "python": platform.python_version(),
         **system,

@@ -24,21 +24,21 @@ class AxisValues:
         self._definitions = definitions
         self._actual: Dict[str, Any] = {}  # the same of the rows that wandb has got
 
-    def defined(self, axis: str, initial: Any) -> None:
+    def note_axis(self, axis: str, initial: Any) -> None:
         """Note a new axis; `initial` is what wandb fills in before any row has it, if anything."""
         if initial is not None and axis not in self.native:
             self.native = {**self.native, axis: initial}
             self._actual = {axis: initial, **self._actual}
 
-    def joined(self, row: Row, values: Mapping[str, Any]) -> None:
+    def note_joined(self, row: Row, values: Mapping[str, Any]) -> None:
         """Note what a call adds to a row, in native wandb."""
         row.axes = {**row.axes, **carried(values, self._definitions.axes)}
 
-    def closed(self, row: Row) -> None:
+    def note_closed(self, row: Row) -> None:
         """Note that native wandb would write this row now."""
         self.native = {**self.native, **row.axes}
 
-    def sent(self, columns: Mapping[str, Any]) -> None:
+    def note_sent(self, columns: Mapping[str, Any]) -> None:
         """Note the columns of a row that wandb has got."""
         self._actual.update(carried(columns, self._definitions.axes))
 
@@ -51,7 +51,7 @@ class AxisValues:
             and self._actual.get(axis) != row.latest[axis]
         }  # fmt: skip
 
-    def at_call(self, values: Mapping[str, Any], open_row: Optional[Row]) -> Dict[str, Any]:
+    def filled_in(self, values: Mapping[str, Any], open_row: Optional[Row]) -> Dict[str, Any]:
         """What native wandb would have filled in, had it taken this call as a row.
 
         That row would have come after the open one, or have been part of it.

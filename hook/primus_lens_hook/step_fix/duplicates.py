@@ -17,7 +17,7 @@ def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[L
     None where one of them cannot be kept (media): then the newer ones are to be apart. An
     axis is overwritten as in native wandb, for all values of the row.
     """
-    again = [key for key in row.again(call.values, call.priority) if key in row.calls]
+    again = [key for key in row.repeated(call.values, call.priority) if key in row.calls]
     older: Dict[LogCall, Dict[str, Any]] = {}
     for key in again:
         if key not in axes:

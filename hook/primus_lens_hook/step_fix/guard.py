@@ -12,11 +12,11 @@ import threading
 from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_row
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.pass_through import PassThrough
 from primus_lens_hook.step_fix.reordering import Reordering
-from primus_lens_hook.step_fix.row import Row
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.shared import Shared
 from primus_lens_hook.step_fix.state import State
@@ -40,7 +40,7 @@ class RunGuard:
         self._serving = False
         self._interrupting: List[LogCall] = []  # calls of such handlers
         self._foreign = run.wandb.is_foreign()
-        self._serves = run.wandb.heeds_steps(self._foreign)
+        self._serves = run.wandb.can_repair_steps(self._foreign)
 
     def takes_calls(self) -> bool:
         """Whether calls are served here; else they are wandb's.
@@ -54,14 +54,14 @@ class RunGuard:
         try:
             with self._lock:
                 if not self._active:
-                    return self._log_given_up(call)
+                    return log_after_giving_up(self.context.wandb, call)
                 if self._serving:  # by this very thread: it is in a signal handler
                     self._interrupting.append(call)
                     return None
                 self._serving = True
                 try:
                     if self._foreign or self._others_log[0]:
-                        self._join_others()
+                        self._note_other_process()
                     counts = self.context.counts
                     call.number = counts.logs = counts.logs + 1
                     return self._state.log(call)
@@ -104,19 +104,19 @@ class RunGuard:
         counter = self._state.counter
         return read() if counter is None else counter
 
-    def passed(self, call: LogCall) -> None:
+    def note_unserved(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
-        self.context.shown(call)
+        self.context.note_training_step(call)
 
-    def told(self, step: int) -> None:
+    def set_training_step(self, step: int) -> None:
         """Take the step that the training gave to `update_training_step()`."""
-        self.context.steps.tell(step)
+        self.context.steps.set(step)
 
-    def defined(self, *args: Any, **kwargs: Any) -> None:
+    def note_definition(self, *args: Any, **kwargs: Any) -> None:
         """Note a `define_metric` of the user's, for rows to come. Never raises."""
         self._fenced(lambda: self._define(*args, **kwargs))
 
-    def summary_written(self, record: Any) -> None:
+    def note_summary_write(self, record: Any) -> None:
         """Let what the user puts into the summary be newer than what waits. Never raises."""
         if not self._serving:  # else it is ours
             self._fenced(lambda: self._note_written(record))
@@ -140,7 +140,7 @@ class RunGuard:
         self._interrupting.clear()
         self._state = PassThrough(self.context, self._conflict)
         self._foreign = True
-        self._serves = self._serves and self.context.wandb.heeds_steps(self._foreign)
+        self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
@@ -148,12 +148,12 @@ class RunGuard:
         with self._lock:
             self._active = False
             for row in self._state.waiting():
-                self._rescue(row)
+                send_waiting_row(self.context, row)
             answer, calls = None, [*self._interrupting, call]
             self._interrupting.clear()
             for each in calls:
                 if each is not None and not each.handed:
-                    answer = self._log_given_up(each)
+                    answer = log_after_giving_up(self.context.wandb, each)
             return answer
 
     def _flush(self) -> None:
@@ -171,7 +171,7 @@ class RunGuard:
         values = {tuple(item.key): item.value for item in record.update}
         steps = self.context.steps
         age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
-        self.context.summary.written(values, age)
+        self.context.summary.note_written(values, age)
 
     def _define(
         self,
@@ -188,7 +188,7 @@ class RunGuard:
         overwrite = bool(more[-1]) if more else overwrite
         overruled = run.definitions.define(name, axis, step_sync, summary, overwrite)
         if axis:
-            run.axes.defined(axis, run.wandb.initial_axis_value)
+            run.axes.note_axis(axis, run.wandb.initial_axis_value)
             if name == "*":
                 run.steps.set_main_axis(axis)
         for key in overruled:
@@ -207,7 +207,7 @@ class RunGuard:
         self._state = Reordering(self.context)
         return self._state.log(call)
 
-    def _join_others(self) -> None:
+    def _note_other_process(self) -> None:
         if not isinstance(self._state, Shared):
             self._others_log[0] = 1
             self._share()
@@ -259,33 +259,3 @@ class RunGuard:
             if from_signal_handler(fault):
                 raise
             return self.give_up(fault)
-
-    def _log_given_up(self, call: LogCall) -> Any:
-        """Let wandb have the call, apart from others where it would drop it."""
-        wandb = self.context.wandb
-        try:
-            late = call.explicit is not None and call.explicit < wandb.counter()
-        except Exception:
-            late = False
-        if not late:
-            return wandb.give_as_is(call)
-        self._end_open_row()
-        return wandb.give(call, call.values, call.training_step, None, True)
-
-    def _rescue(self, row: Row) -> None:
-        """Send a row that waits, at the step of its own if wandb has not passed it."""
-        wandb = self.context.wandb
-        try:
-            free = wandb.free_step()
-            # What may have arrived already keeps its step: wandb drops it the second time.
-            step = row.at if row.handed else free if row.late else max(row.step, free)
-            wandb.give(row, row.values, row.training_step, step, True)
-            wandb.open = None
-        except Exception:
-            self.context.counts.dropped += 1
-
-    def _end_open_row(self) -> None:
-        try:
-            self.context.wandb.end_open_row()
-        except Exception:  # wandb's service is gone: so are the rows, but not the training
-            return

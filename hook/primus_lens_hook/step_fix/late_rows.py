@@ -34,7 +34,7 @@ class LateRows:
     def __iter__(self) -> Iterator[Row]:
         return iter([row for _, _, row in self._rows])
 
-    def take(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
+    def add(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
         """Let a call's values join a row; one that has none yet is new here."""
         self.bytes += weight(values)
         if row.values:

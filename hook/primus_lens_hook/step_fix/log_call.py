@@ -64,6 +64,6 @@ class LogCall(Delivery):
         self.commit = commit
         self.priority = priority
 
-    def has_no_part(self) -> None:
+    def mark_empty(self) -> None:
         """Mark a call without values as received, where nothing is left for wandb to do."""
         self.handed = self.received = True

@@ -109,11 +109,11 @@ class StepFix:
         finally:
             self._calling.priority = DEFAULT_PRIORITY
 
-    def told(self, step: int) -> None:
+    def set_training_step(self, step: int) -> None:
         """Take the training's word for its step."""
         self.training_step = step
         for guard in self._runs:
-            guard.told(step)
+            guard.set_training_step(step)
 
     def limit(self, **bounds: Any) -> None:
         """Set bounds of `Limits` by their names, from the next call on."""
@@ -181,7 +181,7 @@ class StepFix:
                 context.tells_calls_apart |= self._ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
                 if self.training_step is not None:
-                    guard.told(self.training_step)
+                    guard.set_training_step(self.training_step)
                 self._runs.append(guard)
                 self._counts.append(context.counts)
                 vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names

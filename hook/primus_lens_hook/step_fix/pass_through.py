@@ -42,22 +42,22 @@ class PassThrough(State):
         """Hand on a call whose values join the open row: native wandb's rule."""
         run, values = self._run, call.values
         if run.tells_calls_apart:
-            if run.limits.keep_duplicates and row.again(values, call.priority):
+            if run.limits.keep_duplicates and row.repeated(values, call.priority):
                 return self._conflict(call)
-            values = row.fitting(values, call.priority)
+            values = row.accepted(values, call.priority)
         if row.training_step is None or call.explicit is not None:
             row.training_step = call.training_step
         return self._give(row, row, call, values)
 
     def _give(self, row: Row, before: Optional[Row], call: LogCall, values: Dict[str, Any]) -> Any:
         run = self._run
-        answer = run.wandb.give(call, values, row.training_step, call.step, call.commit)
+        answer = run.wandb.send(call, values, row.training_step, call.step, call.commit)
         if run.tells_calls_apart:
             run.note_keys(row, values, call, before)
-        run.taken(row, call, before)
+        run.advance(row, call, before)
         run.wandb.open = None if row.closed else row
         if run.definitions.axes:
-            run.axes.sent(values)
+            run.axes.note_sent(values)
         summary, age = run.summary, run.age(row, call)
         if before is not None and row is not before:
             summary.row_ended()  # that of the row before

@@ -28,7 +28,7 @@ class ReorderWindow:
     def __iter__(self) -> Iterator[Row]:
         return iter(tuple(self._rows))
 
-    def take(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
+    def add(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
         """Let values join a row; one that is not here yet is the newest from now on."""
         if row not in self._rows:
             row.values = {}

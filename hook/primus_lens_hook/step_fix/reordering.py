@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable
-from typing import Any, Dict, List, Optional, Set, Tuple, Union
+from typing import Any, Dict, List, Optional
 
 from primus_lens_hook.step_fix.duplicates import overwritten
+from primus_lens_hook.step_fix.joining import Held, find_row, named_axes
 from primus_lens_hook.step_fix.late_rows import LateRows
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.metric_definitions import carried
@@ -27,7 +27,6 @@ from primus_lens_hook.wandb_step import commits
 
 logger = logging.getLogger("wandb_step_fix")
 NO_LIMIT = sys.maxsize
-Held = Union[ReorderWindow, LateRows]
 
 
 class Reordering(State):
@@ -55,7 +54,7 @@ class Reordering(State):
             run.counts.conflicts += 1
             logger.debug("step %d is behind %d: %s", explicit, self._counter, list(call.values))
             answer = self._log_late(call)
-            run.shown(call)
+            run.note_training_step(call)
         else:
             answer = self._log_kept(call)
         self._trim()
@@ -108,14 +107,14 @@ class Reordering(State):
             if run.limits.keep_duplicates and not self._set_apart(row, call):
                 values = None
             else:
-                values = row.fitting(call.values, call.priority)
+                values = row.accepted(call.values, call.priority)
             if row.training_step is None or explicit is not None:
                 row.training_step = call.training_step
         answer = self._log_late(call) if values is None else self._place(row, call, values)
         if values is not None:
             run.note_keys(row, values, call, self._row)
         # Only now: what wandb has refused is in no row of native wandb either.
-        run.taken(row, call, self._row)
+        run.advance(row, call, self._row)
         self._counter = row.step + row.committed
         self._row = None if row.closed else row
         return answer
@@ -139,7 +138,7 @@ class Reordering(State):
                 row.timestamp = time.time()
                 row.since = row.since or time.monotonic()
                 row.ages = {**row.ages, **dict.fromkeys(waiting, self._run.age(row, call))}
-                return self.window.take(row, waiting, call)
+                return self.window.add(row, waiting, call)
             self.flush_window()
         if not row.received:
             self._make_room(row)
@@ -151,8 +150,8 @@ class Reordering(State):
         """A call without values: it moves wandb's counter, and may end the open row."""
         wandb = self._run.wandb
         if self.window or (call.explicit is not None and call.explicit < wandb.counter()):
-            return call.has_no_part()
-        answer = wandb.give(call, call.values, None, call.step, call.commit)
+            return call.mark_empty()
+        answer = wandb.send(call, call.values, None, call.step, call.commit)
         if row is not wandb.open or commits(call.step, call.commit):
             wandb.open = None
         return answer
@@ -167,8 +166,8 @@ class Reordering(State):
     def _log_late(self, call: LogCall) -> Any:
         """Let a call join a row of its training step that waits, or make it a late row."""
         if not call.values:
-            return call.has_no_part()
-        values = self._run.wandb.to_wait(call)
+            return call.mark_empty()
+        values = self._run.wandb.deferrable(call)
         row = self._late_row(call)
         age = self._run.age(row, call)
         if values is None:
@@ -178,43 +177,19 @@ class Reordering(State):
             answer = send_row(self._run, row, call, call.values, ages, True)
             restore_summary(self._run, self._row)
             return answer
-        # Among them those that frameworks define late: a definition is for the whole chart.
-        named = self._named_axes()
-        axes = {**row.filled_in, **carried(values, named)}
+        axes = {**row.filled_in, **carried(values, named_axes(self._run))}
         if not axes and call.training_step is not None:  # else no row can have the same axes
             newest = self._run.steps.newest or call.training_step
             self._reach = max(self._reach, newest - call.training_step)
         held_by: Held = self.late
-        for held, other in self._joinable(row.training_step or 0, values):
-            fits = not other.again(values, call.priority)
-            if fits and self._axes_of(other, named) == axes:
-                held_by, row, values = held, other, other.fitting(values, call.priority)
-                break
+        found = find_row(self._run, self.window, self.late, row, values, axes, call.priority)
+        if found is not None:
+            held_by, row = found
+            values = row.accepted(values, call.priority)
         row.note(values, call, False)
         row.ages = {**row.ages, **dict.fromkeys(values, age)}
         row.late_keys = {**row.late_keys, **values}
-        return held_by.take(row, values, call)
-
-    def _named_axes(self) -> Set[str]:
-        return {*self._run.definitions.axes, *self._run.steps.axes}
-
-    def _joinable(self, step: int, values: Dict[str, Any]) -> List[Tuple[Held, Row]]:
-        """Rows of a training step, those of the window first, without older ones of a key.
-
-        Of two values for one key the newer must not go to wandb before the older.
-        """
-        found: List[Tuple[Held, Row]] = []
-        for held in (self.late, self.window):
-            for row in held.joinable(step):
-                if not row.ranks.keys().isdisjoint(values) and not self._run.tells_calls_apart:
-                    return found
-                found.insert(0 if held is self.window else len(found), (held, row))
-        return found
-
-    def _axes_of(self, row: Row, named: Iterable[str]) -> Dict[str, Any]:
-        """The columns that a waiting row will have of the user's axes."""
-        known = row.filled_in if row.late else self._run.axes.of_row(row.values, row)
-        return {**known, **carried(row.values, named)}
+        return held_by.add(row, values, call)
 
     def _late_row(self, call: LogCall) -> Row:
         run = self._run
@@ -222,7 +197,7 @@ class Reordering(State):
         step = self._counter if call.training_step is None else call.training_step
         row = run.row(step, call, None)
         row.late, row.training_step = True, step
-        synced = run.axes.at_call(call.values, self._row) if call.synced is None else call.synced
+        synced = run.axes.filled_in(call.values, self._row) if call.synced is None else call.synced
         row.filled_in = synced
         row.since, row.timestamp = time.monotonic(), time.time()
         return row

@@ -72,14 +72,14 @@ class Row(Delivery):
         if keep:
             self.calls = {**self.calls, **dict.fromkeys(keys, call)}
 
-    def fitting(self, values: Dict[str, Any], priority: int) -> Dict[str, Any]:
+    def accepted(self, values: Dict[str, Any], priority: int) -> Dict[str, Any]:
         """What of `values` may join this row.
 
         Of two values for one key the one of the stronger priority (the lower number) stays.
         """
         return {k: v for k, v in values.items() if self.ranks.get(k, priority) >= priority}
 
-    def again(self, values: Mapping[str, Any], priority: int) -> List[str]:
+    def repeated(self, values: Mapping[str, Any], priority: int) -> List[str]:
         """The keys that have a value of the same priority here already."""
         return [key for key in values if self.ranks.get(key) == priority]
 

@@ -33,12 +33,12 @@ def send_row(
     run.summary.hide(values if row.late else {k: values[k] for k in row.late_keys}, ages)
     if row.at != row.step:
         wandb.plot_over_axis(run.definitions, columns)
-    answer = wandb.give(delivery, columns, row.training_step, row.at, commit)
+    answer = wandb.send(delivery, columns, row.training_step, row.at, commit)
     if wandb.open is not row:
         run.summary.row_ended()  # that of the row before
     row.handed = row.received = True
     wandb.open = None if commit else row
-    run.axes.sent(columns)
+    run.axes.note_sent(columns)
     run.summary.note_each(values, ages)
     if commit:
         run.summary.row_ended()
@@ -48,7 +48,7 @@ def send_row(
 def _axes(run: RunContext, row: Row, values: Dict[str, Any]) -> Mapping[str, Any]:
     """The user's axes that the row must carry to have those of native wandb."""
     if row.late:
-        run.summary.filled_in(row.filled_in)
+        run.summary.note_filled_in(row.filled_in)
         return row.filled_in
     if row.received and run.wandb.open is not row:  # a late row has come between: a row apart
         row.at = run.wandb.free_step()

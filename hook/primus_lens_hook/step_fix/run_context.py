@@ -49,10 +49,10 @@ class RunContext:
         """Note that a call has put these values into a row; `before` is the row that was open."""
         keep = self.limits.keep_duplicates
         if keep:
-            call.synced = self.axes.at_call(call.values, before)
+            call.synced = self.axes.filled_in(call.values, before)
         row.note(values, call, keep)
 
-    def taken(self, row: Row, call: LogCall, before: Optional[Row]) -> None:
+    def advance(self, row: Row, call: LogCall, before: Optional[Row]) -> None:
         """Note what native wandb does with a call that it takes into a row.
 
         `before` is the row that was open; another one ends with this call.
@@ -60,7 +60,7 @@ class RunContext:
         if before is not None and before is not row:
             self.close(before)
         if self.definitions.axes:
-            self.axes.joined(row, call.values)
+            self.axes.note_joined(row, call.values)
             self.definitions.expand(call.keys, call.values)
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
@@ -68,7 +68,7 @@ class RunContext:
             row.committed = True
             self.close(row)
 
-    def shown(self, call: LogCall) -> None:
+    def note_training_step(self, call: LogCall) -> None:
         """Note the training step that a call has shown."""
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
@@ -77,4 +77,4 @@ class RunContext:
         """Note that native wandb writes the row: nothing joins it any more."""
         row.closed = True
         if row.axes:
-            self.axes.closed(row)
+            self.axes.note_closed(row)

@@ -38,19 +38,19 @@ class Shared(State):
         """Send a call's values, or let them wait for the rest of their row."""
         run, explicit = self._run, call.explicit
         if not call.values and explicit is not None:
-            return call.has_no_part()
+            return call.mark_empty()
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
-            axes = run.axes.at_call(call.values, self._row)
+            axes = run.axes.filled_in(call.values, self._row)
             late = run.row(explicit, call, None)
             answer = self._send_call(late, call, {**axes, **call.values})
-            run.shown(call)
+            run.note_training_step(call)
             return answer
         row = self._row if explicit in (None, self._counter) else None
         if row is None:
             row = run.row(self._counter if explicit is None else explicit, call, self._row)
         answer = self._place(row, call)
-        run.taken(row, call, self._row)
+        run.advance(row, call, self._row)
         self._counter = row.step + row.committed
         self._row = None if row.closed else row
         if row.closed:
@@ -105,8 +105,8 @@ class Shared(State):
     ) -> Any:
         run = self._run
         run.wandb.plot_over_axis(run.definitions, values)
-        answer = run.wandb.give(delivery, values, row.training_step, None, True)
-        run.axes.sent(values)
+        answer = run.wandb.send(delivery, values, row.training_step, None, True)
+        run.axes.note_sent(values)
         run.summary.note_each(values, ages)
         run.summary.row_ended()
         return answer

@@ -64,7 +64,7 @@ class Summary:
             row.update(_aged(values, age) if keys else values)
         self._remember(row)
 
-    def written(self, values: Mapping[Path, Any], age: Age) -> None:
+    def note_written(self, values: Mapping[Path, Any], age: Age) -> None:
         """Remember what the user has put into the summary: it is newer than any row so far."""
         self._look_into_rows()
         for path, value in values.items():
@@ -81,7 +81,7 @@ class Summary:
             self._hidden += [path for path in paths if ages[path[0]] < self._newest[path][0]]
             self._late_axes.update(values.keys() & self._definitions.axes.keys())
 
-    def filled_in(self, axes: Iterable[str]) -> None:
+    def note_filled_in(self, axes: Iterable[str]) -> None:
         """Note the axes that a late row carries for native wandb's sake."""
         self._filled_in.update(axes)
 

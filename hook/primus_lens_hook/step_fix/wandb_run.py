@@ -83,7 +83,7 @@ class WandbRun:
         """Note that others have logged: there may be an open row, of unknown content."""
         self.open = Row(self.counter(), None, {})
 
-    def give(
+    def send(
         self,
         delivery: Delivery,
         values: Mapping[str, Any],
@@ -106,11 +106,11 @@ class WandbRun:
             columns.update(self._mark)
         return delivery.hand_over(self._log, columns, step, commit)
 
-    def give_as_is(self, call: LogCall) -> Any:
+    def send_as_is(self, call: LogCall) -> Any:
         """Give wandb a call as it came."""
         return call.hand_over(self._log, call.values, call.step, call.commit)
 
-    def to_wait(self, call: LogCall) -> Optional[Dict[str, Any]]:
+    def deferrable(self, call: LogCall) -> Optional[Dict[str, Any]]:
         """A late call's values in a form that can wait; None if there is none.
 
         What cannot wait as it is (media, arrays) is encoded now: wandb's exceptions come at
@@ -183,7 +183,7 @@ class WandbRun:
         run = self._run
         return getattr(run, "_init_pid", getattr(run, "_pid", None)) != os.getpid()
 
-    def heeds_steps(self, foreign: bool) -> bool:
+    def can_repair_steps(self, foreign: bool) -> bool:
         """Whether the steps of this process's calls can be repaired; else they are wandb's.
 
         wandb itself ignores them in shared mode; 0.12.0 ignores what forked children log. A
