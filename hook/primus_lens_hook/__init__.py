@@ -9,8 +9,11 @@ This file and `boot` are all that an interpreter start reads. Keep it free of im
 holds the off switch, which `boot` needs, and `contract` hands on.
 """
 
+# Not read from the installed metadata: importlib.metadata costs milliseconds at each start, and an
+# injected tree has none.
 __version__ = "0.1.0"
 
+# Here and not in `contract`, whose other names would be one file more to read at each start.
 ENV_HOOK = "PRIMUS_LENS_WANDB_HOOK"
 TRUE_WORDS = ("true", "1", "yes", "on")
 FALSE_WORDS = ("false", "0", "no", "off")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook's only voice: one line on stderr for each kind of trouble, then silence.
+"""Prints at most one warning per category, on stderr.
 
-It must never raise: stderr may be closed, full, or absent. It does not use logging,
-which the training may have configured to raise, to mail, or to log to wandb.
+All that the hook prints is printed here. It must never raise, and never use `logging`.
 """
 
 import sys
 from typing import Set
 
+# Per process, for good: a training logs millions of rows, and a warning for each of them would
+# fill the pod's log and the node's disk.
 _said: Set[str] = set()
 
 
@@ -15,7 +16,9 @@ def warn_once(kind: str, text: str) -> None:
     """Write `text` to stderr unless something of this kind has been said before."""
     if kind in _said:
         return
-    _said.add(kind)
+    _said.add(kind)  # first: a write that fails is not tried again
+    # Not logging, which the training may have configured to raise, to mail, or to log to wandb.
+    # stderr may be closed, a full pipe, None (pythonw) or an object of a notebook.
     try:
         sys.stderr.write("primus-lens: %s\n" % text)
     except Exception:
@@ -23,7 +26,8 @@ def warn_once(kind: str, text: str) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in a few words; it may come from a user's object, and not even print."""
+    """An exception in a few words. Never raises."""
+    # It may be of a user's class, whose __str__ raises: the fence itself would raise then.
     try:
         return "%s: %s" % (type(error).__name__, error)
     except Exception:

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where psutil and pynvml come from: the user's own, or else the copy beside this package.
 
-The copy is loaded under a name below this module's. So sys.path stays as it is, also for other
-threads, and nobody who imports `psutil` later ever meets ours. It must never raise, nor print.
+The copy must never become importable by its own name, nor change sys.path. `load` must never
+raise, nor print.
 """
+
+# The copy is loaded under a name below this module's: whoever imports `psutil` later, to see
+# whether it is there or which version it has, must not meet ours. To put its directory on
+# sys.path for a moment would show it to all other threads.
 
 from __future__ import annotations
 
