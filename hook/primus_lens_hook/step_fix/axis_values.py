@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest values of the user's axes, which wandb fills into rows that lack them.
 
-wandb fills in the value of the row that it got last (`step_sync`). A late row of ours that
-carries an older value would change what later rows get. Here both are known: what native
-wandb would fill in, and what it will fill in now; where they differ, rows carry the value.
+It knows what native wandb would fill in, and what wandb will fill in now; where they differ, rows
+carry the value. It must never make up one: a number of ours in a column of the user moves points.
 """
+
+# wandb fills in the value of the row that it got last (`step_sync`), of whatever step. A late row
+# that carries an older value would so change what all later rows get.
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ class AxisValues:
         self.native: Dict[str, Any] = {}
         """By axis, the value in the rows that native wandb would have written."""
         self._definitions = definitions
+        # No row keeps this one, so it alone is changed in place.
         self._actual: Dict[str, Any] = {}  # the same of the rows that wandb has got
 
     def note_axis(self, axis: str, initial: Any) -> None:
         """Note a new axis; `initial` is what wandb fills in before any row has it, if anything."""
+        # An axis may be defined a second time, or after rows have had it: what is known stays.
         if initial is not None and axis not in self.native:
             self.native = {**self.native, axis: initial}
             self._actual = {axis: initial, **self._actual}

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the calls of a run come in: its lock, its state, and the fence around both.
+"""Guards the calls of one run: its lock, its state, and the fence around both.
 
-A fault of ours, at whatever point, sends what waits and leaves the run to wandb from then
-on. An exception of wandb's own, or of a signal handler, is the caller's: it passes through
-as it is.
+An internal error, at whatever point, sends what waits and leaves the run to wandb from then on.
+It must never swallow an exception of wandb's own or of a signal handler: those are the caller's.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ class RunGuard:
         self._active = True
         # Re-entrant: a signal handler may log, or finish the run, within a call of its thread.
         self._lock = threading.RLock()
+        # Whether this lock's thread is within a call: whoever gets the lock then is that thread
+        # again, in a signal handler, and finds the state half changed.
         self._serving = False
         self._interrupting: List[LogCall] = []  # calls of such handlers
         self._foreign = run.wandb.is_foreign()
@@ -55,7 +56,9 @@ class RunGuard:
             with self._lock:
                 if not self._active:
                     return log_after_giving_up(self.context.wandb, call)
-                if self._serving:  # by this very thread: it is in a signal handler
+                # In a signal handler. Not now: the state is half changed, and wandb itself
+                # deadlocks when a handler logs within a log call of its own.
+                if self._serving:
                     self._interrupting.append(call)
                     return None
                 self._serving = True
@@ -70,6 +73,7 @@ class RunGuard:
                     if self._interrupting:
                         self._serve_interrupting()
         except Exception as fault:
+            # BaseException passes: KeyboardInterrupt and SystemExit are never internal errors.
             if call.refused or from_signal_handler(fault):
                 raise
             return self.give_up(fault, call)
@@ -101,6 +105,8 @@ class RunGuard:
 
     def step(self, read: Callable[[], Any]) -> Any:
         """The step of native wandb; `read` tells wandb's own."""
+        # Without the lock, which another thread may hold while wandb is slow: to read an int needs
+        # none.
         counter = self._state.counter
         return read() if counter is None else counter
 
@@ -135,6 +141,8 @@ class RunGuard:
 
     def after_fork(self) -> None:
         """In a child: the parent has the rows, and perhaps had the lock."""
+        # Whoever held the lock does not exist here. The rows that wait are the parent's to send: a
+        # child that sends them too doubles each of them.
         self._lock = threading.RLock()
         self._serving = False
         self._interrupting.clear()
@@ -149,6 +157,7 @@ class RunGuard:
             self._active = False
             for row in self._state.waiting():
                 send_waiting_row(self.context, row)
+            # `handed` tells which calls wandb or a row has had: those are not sent twice.
             answer, calls = None, [*self._interrupting, call]
             self._interrupting.clear()
             for each in calls:
@@ -167,6 +176,7 @@ class RunGuard:
         return self.context.summary.with_rows(shown, late) if late else shown
 
     def _note_written(self, record: Any) -> None:
+        # First what native wandb has got before the user's writing: its values are older.
         self._state.flush_window()
         values = {tuple(item.key): item.value for item in record.update}
         steps = self.context.steps
@@ -180,6 +190,7 @@ class RunGuard:
         step_sync: Optional[bool] = None,
         hidden: Optional[bool] = None,
         summary: Optional[str] = None,
+        # A signature of our own: a newer wandb may add arguments, which are wandb's to judge.
         *more: Any,  # goal (up to 0.1x) and overwrite
         overwrite: Optional[bool] = None,
         **_: Any,
@@ -191,6 +202,8 @@ class RunGuard:
             run.axes.note_axis(axis, run.wandb.initial_axis_value)
             if name == "*":
                 run.steps.set_main_axis(axis)
+        # wandb lets an exact definition win over the user's pattern, and ours is exact: without
+        # this, eval/acc would be plotted over our column after define_metric("eval/*", "epoch").
         for key in overruled:
             how = {"step_sync": step_sync, "hidden": hidden, "summary": summary}
             run.wandb.redefine(key, step_metric=step_metric, **how)
@@ -213,6 +226,7 @@ class RunGuard:
             self._share()
 
     def _share(self) -> None:
+        # Once shared, always: nobody tells when the other process has logged its last row.
         if isinstance(self._state, Shared):
             return
         if not self._others_log[0]:  # they have not begun: wandb still is where we think

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metric definitions as wandb resolves them: which column is the x-axis of which key.
 
-`define_metric` names a key, or keys by a prefix (`train/*`). An exact definition wins over
-a pattern, and a later definition is merged into an earlier one (wandb-core's runmetric.go,
-handler.py before 0.18). Only the user's definitions are kept here, and apart from them the
-keys that the step fix has plotted over its own column.
+It keeps the user's definitions, and apart from them the keys that the step fix has plotted over
+its own column. It must never plot a key for which the user has defined an axis.
 """
+
+# The rules are wandb-core's runmetric.go, and handler.py's before 0.18: an exact definition wins
+# over a pattern (`train/*`), and a later definition is merged into an earlier one.
 
 from __future__ import annotations
 
@@ -142,6 +143,7 @@ def _is_number(value: Any) -> bool:
 
 def _paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in values.items():
+        # A dict with a _type is a medium that wandb has encoded, one value.
         if type(value) is dict and "_type" not in value:
             yield from _paths(value, prefix + key + ".")
         else:

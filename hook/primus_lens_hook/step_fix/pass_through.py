@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state of a run in order: each call goes to wandb as it came and when it came.
 
-It must change nothing that a user of wandb can see, but for the columns of ours.
+It must never change anything that a user of wandb can see, but for the columns of ours.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class PassThrough(State):
         before, counter = wandb.open, wandb.counter()
         if before is not None and (explicit is None or explicit == before.step):
             return self._join(before, call)
+        # Asked for and not counted here: a resumed run begins at a step of the service's, and a
+        # call that wandb has refused may have moved it or not.
         if explicit is None:
             explicit = counter
         elif explicit < counter:
@@ -42,6 +44,7 @@ class PassThrough(State):
         """Hand on a call whose values join the open row: native wandb's rule."""
         run, values = self._run, call.values
         if run.tells_calls_apart:
+            # wandb would overwrite it: not in conflict by its step, but a value would be lost.
             if run.limits.keep_duplicates and row.repeated(values, call.priority):
                 return self._conflict(call)
             values = row.accepted(values, call.priority)
@@ -51,7 +54,10 @@ class PassThrough(State):
 
     def _give(self, row: Row, before: Optional[Row], call: LogCall, values: Dict[str, Any]) -> Any:
         run = self._run
+        # call.step as it came, not the integer that we read: wandb's exceptions and its warnings
+        # (a step in a child, say) have to be about the caller's own value.
         answer = run.wandb.send(call, values, row.training_step, call.step, call.commit)
+        # Only now, since what wandb has refused is in no row.
         if run.tells_calls_apart:
             run.note_keys(row, values, call, before)
         run.advance(row, call, before)

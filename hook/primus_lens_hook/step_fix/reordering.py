@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a run in conflict: what wandb drops is kept, and what it keeps stays put.
+"""The state of a run in conflict: what native wandb drops is kept, and what it keeps stays put.
 
-Each call is compared with the counter that native wandb would have by now. A call that it
-keeps goes into the row where it puts it, at the same step. A call that it drops joins a row
-of its training step that still waits, or becomes a late row.
+Each call is compared with the counter that native wandb would have by now. A call that it keeps
+must never get another row or another step than there.
 """
 
 from __future__ import annotations
@@ -38,9 +37,12 @@ class Reordering(State):
         self.late = LateRows()
         self._counter = run.wandb.counter()  # what native wandb would have
         self._row: Optional[Row] = run.wandb.open  # the same of the open row
+        # wandb has it: its values came while the run was in order.
         if self._row is not None:
             self._row.handed = self._row.received = True
-        self._reach = 0  # training steps that a late call has been behind the newest
+        # Training steps that a late call has been behind the newest. 0 until there was one that
+        # could join a row: where none can, rows would wait in vain.
+        self._reach = 0
 
     @property
     def counter(self) -> Optional[int]:
@@ -53,6 +55,7 @@ class Reordering(State):
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
             logger.debug("step %d is behind %d: %s", explicit, self._counter, list(call.values))
+            # Noted after it: a call that wandb refuses says nothing of the training.
             answer = self._log_late(call)
             run.note_training_step(call)
         else:
@@ -68,6 +71,7 @@ class Reordering(State):
 
     def flush_window(self) -> None:
         """Send what native wandb would have got by now."""
+        # Not the late rows: each ends the row that is open, and native wandb has none of them.
         for row in self.window:
             self._deliver_row(row, self.window)
         restore_summary(self._run, self._row)
@@ -88,7 +92,8 @@ class Reordering(State):
             self._run.counts.flushes += 1
         self._send_late_if_due()
         waiting = [row.since for row in self.window] + [self.late.since]
-        # What is overdue still waits for the open row to end: look again later.
+        # What is overdue still waits for the open row to end: look again later. Counted, it would
+        # have the timer ask again at once, without a pause.
         return min([now, *(since for since in waiting if since > now - interval)]) + interval
 
     def waiting(self) -> List[Row]:
@@ -133,6 +138,7 @@ class Reordering(State):
         if not values:
             return self._end_row(row, call)
         if not row.received:
+            # Copied: the caller may reuse its dict, and what waits would change with it.
             waiting = copied(values) if self._reach or row.values else None
             if waiting is not None:
                 row.timestamp = time.time()
@@ -148,6 +154,7 @@ class Reordering(State):
 
     def _end_row(self, row: Row, call: LogCall) -> Any:
         """A call without values: it moves wandb's counter, and may end the open row."""
+        # Sent now it would overtake the rows of the window; below wandb's counter it is dropped.
         wandb = self._run.wandb
         if self.window or (call.explicit is not None and call.explicit < wandb.counter()):
             return call.mark_empty()
@@ -170,6 +177,7 @@ class Reordering(State):
         values = self._run.wandb.deferrable(call)
         row = self._late_row(call)
         age = self._run.age(row, call)
+        # What cannot wait goes at once, after all that native wandb has before it.
         if values is None:
             self.flush_window()
             row.at = self._run.wandb.free_step()
@@ -197,6 +205,8 @@ class Reordering(State):
         step = self._counter if call.training_step is None else call.training_step
         row = run.row(step, call, None)
         row.late, row.training_step = True, step
+        # The axes of now: by the time this row is sent the training is further, and wandb would
+        # fill in that. Most values of a GRPO training were drawn at another place so.
         synced = run.axes.filled_in(call.values, self._row) if call.synced is None else call.synced
         row.filled_in = synced
         row.since, row.timestamp = time.monotonic(), time.time()
@@ -235,6 +245,8 @@ class Reordering(State):
         if not row.received:
             if not (row.late or row.handed):
                 self._make_room(row)
+            # wandb adds the time of sending where the row has none, and W&B's charts over time
+            # would show the wait.
             values = {"_timestamp": row.timestamp, **row.values}
             commit = row.late or row.closed or None
             self._deliver(row, lambda: send_row(self._run, row, row, values, row.ages, commit))
@@ -242,6 +254,8 @@ class Reordering(State):
 
     def _trim(self) -> None:
         """Send what has no reason to wait, and what there is no room for."""
+        # Twice the greatest delay so far: a caller that lags varies. A guess; if it is wrong, the
+        # value becomes a late row and none is lost.
         run, limits = self._run, self._run.limits
         safe = (run.steps.newest or 0) - 2 * self._reach
         for row in self.window:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of one run, whichever state its step fix is in."""
+"""What is known of one run, whichever state its step fix is in.
+
+It must never be used without the lock of the run's guard.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,13 @@ class RunContext:
         self.definitions = MetricDefinitions()
         self.axes = AxisValues(self.definitions)
         self.summary = Summary(self.definitions)
+        # Off for almost all runs: to remember the call of each key costs time in each log call.
         self.tells_calls_apart = limits.keep_duplicates
         """Whether it matters which call brought a key: for priorities, and to keep duplicates."""
 
     def row(self, step: int, call: LogCall, after: Optional[Row]) -> Row:
         """A new row for a call at this step of wandb's; it ends the row `after`."""
+        # The row that it ends is not in `native` yet: it is closed when wandb has taken this call.
         latest = self.axes.native
         if after is not None and after.axes:
             latest = {**latest, **after.axes}
@@ -40,6 +45,7 @@ class RunContext:
 
     def age(self, row: Row, call: LogCall) -> Age:
         """How new a call is that belongs to this row."""
+        # Rewinds first: after a training went back to a checkpoint, its lower steps are newer.
         step = call.training_step
         return (self.steps.rewinds, row.step if step is None else step, call.number)
 
@@ -64,7 +70,8 @@ class RunContext:
             self.definitions.expand(call.keys, call.values)
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
-        if call.commit or (call.step is None and call.commit is None):  # `counter.commits`
+        # wandb_step.commits, written out: a function call less for each log call.
+        if call.commit or (call.step is None and call.commit is None):
             row.committed = True
             self.close(row)
 
