@@ -33,7 +33,7 @@ def start() -> None:
     try:
         if sys.version_info >= (3, 7) and switched_on():
             install()
-    except Exception:  # the first law: no fault of ours reaches the program
+    except Exception:  # never harm the training: no error of the hook reaches it
         return
 
 
@@ -75,7 +75,7 @@ def install() -> None:
 
 
 def installed() -> bool:
-    """Whether a finder of ours is in place, even one of another copy of this package."""
+    """Whether our finder is in place, even that of another copy of this package."""
     # By name, not by isinstance: an injected tree and the image's own installation are two
     # packages with two classes, and both would record each call.
     name = RunClassFinder.__name__

@@ -21,8 +21,8 @@ from primus_lens_hook.step_fix.wandb_run import Methods
 from primus_lens_hook.wandb_step import current_step
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
-# The public one, the inner one that `with` and a new `init` call, and the one that wandb calls
-# for a run that nobody finished. Not each wandb has each of them.
+# The public one, the inner one that `with` calls, and the one that some versions call at exit for
+# a run that was not finished. Not each wandb has each of them.
 FINISHING = ("finish", "_finish", "_atexit_cleanup")
 
 
@@ -31,15 +31,15 @@ class Hook(NamedTuple):
 
     recorder: Recorder
     step_fix: StepFix
-    columns: Dict[str, Any]  # of ours, on every row that W&B gets: the sampler's
-    mark: Dict[str, Any]  # a column on rows that carry no step of ours either
+    columns: Dict[str, Any]  # system metrics that each row of W&B gets
+    mark: Dict[str, Any]  # the column for rows without `primus_lens/step`
 
 
 # Once per process, not per import of wandb: a second recorder could not lock the rank's file, and
 # would write one of its own.
 @functools.lru_cache(maxsize=None)
 def the_hook() -> Hook:
-    """Made when it is first asked for."""
+    """The hook of this process, made at the first call."""
     chosen = settings.load(os.environ)
     mark = {contract.ROW_MARK: True} if chosen.mark_rows else {}
     columns: Dict[str, Any] = {}
@@ -53,7 +53,7 @@ def the_hook() -> Hook:
 
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
-    """Patch `wandb.sdk.wandb_run`, freshly executed or long loaded. Idempotent."""
+    """Patch the module `wandb.sdk.wandb_run`. Idempotent."""
     hook = hook or the_hook()
     run_class = getattr(module, "Run", None)
     if run_class is None or not callable(getattr(run_class, "log", None)):
@@ -88,7 +88,7 @@ def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
     }
     for name, wrapper in wrappers.items():
         # object has a __getstate__ of its own, since Python 3.11: to wrap that one would give a
-        # wandb that cannot be pickled (before 0.13) a method that it does not have.
+        # wandb without one a method that it does not have, and change what pickling does.
         if name in vars(run_class) or hasattr(run_class, name) > hasattr(object, name):
             wrap(run_class, name, wrapper, step_fix)
     # A copy of the property with another getter: its docstring stays for whoever reads it.

@@ -41,7 +41,7 @@ class TrainingStep:
         self.axes = (axis, *(known for known in MAIN_AXES if known != axis))
 
     def set(self, step: int) -> None:
-        """Take the step that the training gave to `update_training_step()`."""
+        """Set the step given to `update_training_step()`."""
         # The one source that is no guess: no second row is waited for before it counts.
         self.rewinds += self.newest is not None and step < self.newest
         self.given = self.newest = step

@@ -107,7 +107,7 @@ class Recorder:
             self._give_up(error)
 
     def exiting(self) -> None:
-        """Note the end of every run that nobody finished. Never raises."""
+        """Note the end of every run that was not finished. Never raises."""
         # wandb 0.31 calls no method of Run at the interpreter's exit: without this, a script
         # that never calls finish() leaves runs that look as if they went on.
         if self._journal is not None:
@@ -158,5 +158,5 @@ class Recorder:
         if self._journal is not None and self._journal.sampler is not None:
             self._journal.sampler.stop()
         reason = describe(error)
-        warn_once("fault", "switched off after a fault of its own (%s)" % reason)
+        warn_once("fault", "switched off after an internal error (%s)" % reason)
         self.report(status.FAILED, reason)

@@ -23,7 +23,7 @@ from primus_lens_hook.warn_once import warn_once
 
 try:
     import fcntl
-except ImportError:  # Windows: no second process is told apart there
+except ImportError:  # Windows: a second process of a rank shares the file there
     fcntl = None  # type: ignore[assignment]
 
 # The bytes a rank may keep are split into this many files: rotation deletes the oldest, so the
@@ -150,7 +150,7 @@ class Writer:
             self._rotating = False
 
     def _prune(self) -> None:
-        """Delete the oldest files that nobody holds, until a new segment fits."""
+        """Delete the oldest files that no process holds, until a new segment fits."""
         # Of all processes of the rank, dead ones too: each restart of a crash loop leaves a file
         # of its own pid. By mtime, since pids and the numbers of different owners have no order.
         keep = self._max_bytes - self._segment_bytes

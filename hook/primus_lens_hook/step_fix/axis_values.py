@@ -2,7 +2,7 @@
 """The newest values of the user's axes, which wandb fills into rows that lack them.
 
 It knows what native wandb would fill in, and what wandb will fill in now; where they differ, rows
-carry the value. It must never make up one: a number of ours in a column of the user moves points.
+carry the value. It must never invent one: a number of ours in a user's column moves points.
 """
 
 # wandb fills in the value of the row that it got last (`step_sync`), of whatever step. A late row

@@ -104,7 +104,7 @@ class RunGuard:
         return shown if answer is None else answer
 
     def step(self, read: Callable[[], Any]) -> Any:
-        """The step of native wandb; `read` tells wandb's own."""
+        """The step of native wandb; `read` returns that of wandb as it is."""
         # Without the lock, which another thread may hold while wandb is slow: to read an int needs
         # none.
         counter = self._state.counter
@@ -115,7 +115,7 @@ class RunGuard:
         self.context.note_training_step(call)
 
     def set_training_step(self, step: int) -> None:
-        """Take the step that the training gave to `update_training_step()`."""
+        """Set the step given to `update_training_step()`."""
         self.context.steps.set(step)
 
     def note_definition(self, *args: Any, **kwargs: Any) -> None:
@@ -152,7 +152,9 @@ class RunGuard:
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
-        warn_once("steps", "the step fix gave up after a fault: " + describe(fault))
+        warn_once(
+            "steps", "the step fix is off for this run after an internal error: " + describe(fault)
+        )
         with self._lock:
             self._active = False
             for row in self._state.waiting():
@@ -255,7 +257,7 @@ class RunGuard:
             if not call.refused:
                 self._interrupting.insert(0, call)
                 raise
-            self.context.counts.dropped += 1  # its caller is gone, and cannot be told
+            self.context.counts.dropped += 1  # its caller has returned
 
     def _fenced(self, act: Callable[[], Any]) -> Any:
         try:

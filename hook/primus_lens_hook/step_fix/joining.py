@@ -53,7 +53,7 @@ def _joinable(
         for row in held.joinable(step):
             # Of two values for one key the newer must not go to wandb before the older: W&B's
             # summary shows what came last. With priorities the order of arrival does not decide.
-            if not row.ranks.keys().isdisjoint(values) and not run.tells_calls_apart:
+            if not row.ranks.keys().isdisjoint(values) and not run.tracks_calls:
                 return found
             found.insert(0 if held is window else len(found), (held, row))
     return found

@@ -32,7 +32,7 @@ DEFAULT_PRIORITY = 5
 class StepFix:
     """The step fix of this process, for one wandb.
 
-    Where the operator has switched it off (`allowed`), it only tells the training step.
+    Where the operator has switched it off (`allowed`), it only finds out training steps.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class StepFix:
     ) -> Optional[Tuple[RunGuard, LogCall, bool]]:
         """A log call, its run, and whether it is served; else it is wandb's.
 
-        Never raises; None after a fault of ours.
+        Never raises; None after an internal error.
         """
         try:
             guard = vars(run).get(ATTRIBUTE) or self._begin(run)
@@ -104,7 +104,7 @@ class StepFix:
         """Give the log calls that this thread makes within another rank than the usual."""
         self._ranked = True  # never reset: rows that wait have priorities from then on
         for guard in self._runs:
-            guard.context.tells_calls_apart = True
+            guard.context.tracks_calls = True
         self._calling.priority = priority
         try:
             yield
@@ -112,7 +112,7 @@ class StepFix:
             self._calling.priority = DEFAULT_PRIORITY
 
     def set_training_step(self, step: int) -> None:
-        """Take the training's word for its step."""
+        """Set the step given to `update_training_step()`, for all runs."""
         self.training_step = step
         for guard in self._runs:
             guard.set_training_step(step)
@@ -176,7 +176,7 @@ class StepFix:
     def _failed(self, fault: Exception) -> None:
         if from_signal_handler(fault):
             raise fault
-        warn_once("steps", "no step fix after a fault: " + describe(fault))
+        warn_once("steps", "the step fix is off after an internal error: " + describe(fault))
         self.disable()
 
     def _begin(self, run: Any) -> RunGuard:
@@ -186,7 +186,7 @@ class StepFix:
                 assert self._methods is not None
                 wandb = WandbRun(run, self._methods, self._columns, self._mark)
                 context = RunContext(wandb, TrainingStep(), self._limits)
-                context.tells_calls_apart |= self._ranked
+                context.tracks_calls |= self._ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
                 if self.training_step is not None:
                     guard.set_training_step(self.training_step)

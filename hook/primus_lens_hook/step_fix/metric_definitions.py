@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 AXIS = "primus_lens/step"
-"""The column of ours that carries the training step of a row."""
+"""The column that the step fix adds: the training step of a row."""
 
 MAX_KEYS = 10_000  # a training that makes up keys for each row must not fill the memory
 

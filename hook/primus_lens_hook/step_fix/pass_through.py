@@ -43,7 +43,7 @@ class PassThrough(State):
     def _join(self, row: Row, call: LogCall) -> Any:
         """Hand on a call whose values join the open row: native wandb's rule."""
         run, values = self._run, call.values
-        if run.tells_calls_apart:
+        if run.tracks_calls:
             # wandb would overwrite it: not in conflict by its step, but a value would be lost.
             if run.limits.keep_duplicates and row.repeated(values, call.priority):
                 return self._conflict(call)
@@ -58,7 +58,7 @@ class PassThrough(State):
         # (a step in a child, say) have to be about the caller's own value.
         answer = run.wandb.send(call, values, row.training_step, call.step, call.commit)
         # Only now, since what wandb has refused is in no row.
-        if run.tells_calls_apart:
+        if run.tracks_calls:
             run.note_keys(row, values, call, before)
         run.advance(row, call, before)
         run.wandb.open = None if row.closed else row

@@ -32,7 +32,7 @@ class RunContext:
         self.axes = AxisValues(self.definitions)
         self.summary = Summary(self.definitions)
         # Off for almost all runs: to remember the call of each key costs time in each log call.
-        self.tells_calls_apart = limits.keep_duplicates
+        self.tracks_calls = limits.keep_duplicates
         """Whether it matters which call brought a key: for priorities, and to keep duplicates."""
 
     def row(self, step: int, call: LogCall, after: Optional[Row]) -> Row:

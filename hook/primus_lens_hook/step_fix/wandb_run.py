@@ -46,7 +46,7 @@ class WandbRun:
         """The row that wandb has open."""
         self._run = run
         self._columns = columns  # for every row
-        self._mark = mark  # for rows that carry no step of ours: one column is dear enough
+        self._mark = mark  # for rows without AXIS: a second column would cost time and space
         # The native functions, bound: `run._log` is ours by now, and would come back here.
         self._log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)

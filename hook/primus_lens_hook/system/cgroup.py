@@ -37,7 +37,7 @@ class Cgroup:
         self.read()
 
     def read(self) -> Sample:
-        """What is known now; sys_… only where there is a limit, else the node's word holds."""
+        """What is known now; sys_… only where there is a limit, else the node's value stays."""
         sample: Sample = {}
         if self._memory:
             used = _memory_used(self._memory[0])

@@ -18,7 +18,7 @@ Parts = Dict[Hashable, Dict[str, float]]
 
 
 def find() -> Optional[Host]:
-    """The user's psutil, else the vendored copy, else /proc; None where none is at hand."""
+    """The user's psutil, else the vendored copy, else /proc; None where there is none."""
     psutil = vendored.load("psutil")
     if psutil is not None:
         return Host(Psutil(psutil))

@@ -156,7 +156,7 @@ MEASURES: Measures = (
 
 
 def _visible(nvml: ModuleType, wanted: Optional[str]) -> List[_Part]:
-    """What CUDA lets this process use; without a wish all of it, and all slices."""
+    """What CUDA lets this process use; all of it, and all slices, if no list is given."""
     by_index: Dict[int, List[_Part]] = {}
     by_uuid: Dict[str, _Part] = {}
     for index in range(nvml.nvmlDeviceGetCount()):

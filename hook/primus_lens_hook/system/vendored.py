@@ -56,14 +56,14 @@ def _vendored(name: str) -> Optional[ModuleType]:
         assert spec.loader is not None
         module = sys.modules[alias] = module_from_spec(spec)  # its parts look for it there
         spec.loader.exec_module(module)
-        _tell_where(module)
+        _set_procfs_path(module)
         return module
     except Exception:  # none here, or none for this machine
         sys.modules.pop(alias, None)
         return None
 
 
-def _tell_where(module: ModuleType) -> None:
+def _set_procfs_path(module: ModuleType) -> None:
     """For psutil, which asks sys.modules for itself: there it is not, or is the user's."""
     for part in ("_common", "_pslinux"):
         loaded = sys.modules.get("%s.%s" % (module.__name__, part))
