@@ -12,8 +12,8 @@ from typing import Any, Optional, Tuple
 
 def current_step(run: Any) -> Any:
     """Wandb's own counter of the run's open row, or None for a run that has none."""
-    # Not `run.step`: since wandb-core that property sends a request to the service, and waits for
-    # the answer for up to 30 seconds.
+    # Not `run.step`: in wandb 0.31 that property sends a request to the service, and waits for the
+    # answer for up to 30 seconds.
     owner, name = counter_of(run)
     return getattr(owner, name, None)
 

@@ -30,8 +30,7 @@ def report(directory: str, status: str, reason: str, system: Mapping[str, Any]) 
         "reason": reason,
         "pid": os.getpid(),
         "hook": __version__,
-        # Not `import wandb`: this runs while wandb is being imported, and an import here could
-        # wait for the import lock of the thread that waits for us.
+        # Not `import wandb`: its own import is under way, further up this stack.
         "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
         "python": platform.python_version(),
         **system,

@@ -78,7 +78,7 @@ class Writer:
             now = time.monotonic()
             try:
                 # Looked at once a second, or when the segment is full, or while there is none: an
-                # fstat for each line would double its cost.
+                # fstat for each line would be a second system call in each log call.
                 if now >= self._check_at or self._size + len(line) > self._segment_bytes:
                     self._make_ready(now, len(line))
                 if self._fd is None:
@@ -117,8 +117,8 @@ class Writer:
 
     def _open(self) -> None:
         os.makedirs(self.directory, exist_ok=True)
-        # Appends of two hosts to one file on NFS overwrite each other, lock or not: a second
-        # process of this rank never shares a file.
+        # NFS has no atomic append: two hosts that append to one file overwrite each other's lines.
+        # A second process of this rank never shares a file.
         for owner in ("", ".p%d" % os.getpid()):
             fd = _open_locked(self._path(owner))
             if fd is not None:

@@ -44,10 +44,9 @@ class RunGuard:
         self._serves = run.wandb.can_repair_steps(self._foreign)
 
     def takes_calls(self) -> bool:
-        """Whether calls are served here; else they are wandb's.
-
-        While wandb mirrors tensorboard it ignores steps.
-        """
+        """Whether calls are served here; else they are wandb's."""
+        # While wandb mirrors tensorboard it strips the step of each call. Asked for each call: the
+        # mirror may begin after the run.
         return self._serves and not self.context.wandb.patched.get("tensorboard")
 
     def log(self, call: LogCall) -> Any:
@@ -124,7 +123,8 @@ class RunGuard:
 
     def note_summary_write(self, record: Any) -> None:
         """Let what the user puts into the summary be newer than what waits. Never raises."""
-        if not self._serving:  # else it is ours
+        # Ours come here too: wandb's summary calls back for whoever writes into it.
+        if not self._serving:
             self._fenced(lambda: self._note_written(record))
 
     def limit(self, limits: Limits) -> None:

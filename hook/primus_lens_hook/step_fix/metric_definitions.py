@@ -121,6 +121,7 @@ class MetricDefinitions:
                 continue
             self._ours[key] = None
             # wandb takes no other star than that of a pattern, and no empty name.
+            # Such a key keeps wandb's own axis, and its values are there all the same.
             if key and "*" not in key and self._by_pattern(key) is None:
                 plotted.append(key)
         return plotted
@@ -138,6 +139,7 @@ def carried(values: Mapping[str, Any], axes: Iterable[str]) -> Dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
+    # A flag is an int to isinstance, and no place on an axis.
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

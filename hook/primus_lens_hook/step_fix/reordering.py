@@ -237,11 +237,9 @@ class Reordering(State):
     # Both kinds of rows.
 
     def _deliver_row(self, row: Row, held: Held) -> None:
-        """Send a row that waits, unless a signal handler within this call has done so.
-
-        Sent twice it would still be there once: it has a fixed step, and wandb merges equal
-        values into an open row, and drops them behind it.
-        """
+        """Send a row that waits, unless a signal handler within this call has done so."""
+        # Sent twice it would still be there once: it has a fixed step, and wandb merges equal
+        # values into an open row, and drops them behind it.
         if not row.received:
             if not (row.late or row.handed):
                 self._make_room(row)
@@ -276,5 +274,6 @@ class Reordering(State):
 
     def _nothing_is_split(self) -> bool:
         """Whether native wandb has no row open that late rows would end too early."""
+        # Values that native wandb would still put into that row would become a second row.
         row = self._run.wandb.open
         return row is None or row.closed

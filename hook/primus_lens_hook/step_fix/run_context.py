@@ -21,7 +21,7 @@ from primus_lens_hook.training_step import TrainingStep
 
 
 class RunContext:
-    """Shared by the states of a run; its caller holds a lock around everything."""
+    """Shared by the states of a run."""
 
     def __init__(self, wandb: WandbRun, steps: TrainingStep, limits: Limits) -> None:
         self.wandb = wandb
@@ -65,6 +65,7 @@ class RunContext:
         """
         if before is not None and before is not row:
             self.close(before)
+        # Most runs define no axis: they skip what only axes need.
         if self.definitions.axes:
             self.axes.note_joined(row, call.values)
             self.definitions.expand(call.keys, call.values)

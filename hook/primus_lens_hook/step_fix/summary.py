@@ -49,6 +49,8 @@ class Summary:
 
     def row_ended(self) -> None:
         """Note that wandb's summary shows all values that it has got."""
+        # Not with each value: wandb's summary shows a value when its row has ended, and a read in
+        # between has to answer as native wandb's does.
         entries = self._open
         if not entries:
             return
