@@ -151,8 +151,8 @@ class Writer:
 
     def _prune(self) -> None:
         """Delete the oldest files that no process holds, until a new segment fits."""
-        # Of all processes of the rank, dead ones too: each restart of a crash loop leaves a file
-        # of its own pid. By mtime, since pids and the numbers of different owners have no order.
+        # Of all processes of the rank, ended ones too: each forked child that has logged leaves a
+        # file of its own pid. By mtime, since pids and the numbers of two owners have no order.
         keep = self._max_bytes - self._segment_bytes
         paths = [os.path.join(self.directory, name) for name in self._names()]
         found = sorted((status.st_mtime, path, status.st_size) for path, status in _stat(paths))
