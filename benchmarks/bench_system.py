@@ -32,7 +32,7 @@ def measure(way, children):
     run = wandb.init(project="benchmark", mode="offline")
     cpu = 0.0
     if way != "off":
-        from primus_lens_hook.system import private, sampler
+        from primus_lens_hook.system import sampler, vendored
 
         usual, sampler.INTERVAL = sampler.INTERVAL, FAST
         run.log({"loss": 0.5})
@@ -40,7 +40,7 @@ def measure(way, children):
         clock = time.pthread_getcpuclockid(thread.ident)
         wait_for(20)  # the sources have been found
         if way == "psutil":
-            private.load("pynvml")
+            vendored.load("pynvml")
         (before, started), (after, ended) = (
             (wait_for(number), time.clock_gettime(clock)) for number in (20, SAMPLES)
         )

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The step fix under the name its users know: W&B gets the rows that it would drop.
+"""The public API of the step fix: W&B gets the rows that it would drop.
 
 With the hook in place nothing here is needed; `wandb.log` is repaired already. This module
-is for code that wants more: a rank for its values, the training's own step for rows that
-name none, the numbers of what happened. Nothing in it raises for what a training logs.
+is for code that wants more: priorities for its values, the training step for rows that name
+none, the counters. It must never raise for what a training logs.
 
     from wandb_step_fix import patch_wandb_log, safe_wandb_log
     patch_wandb_log()
     safe_wandb_log({"loss": 0.5}, step=10, source="trainer", priority=0)
 
-Decisions are told to the logger `wandb_step_fix`, each of them at DEBUG. The variable
+Each decision is logged at DEBUG by the logger `wandb_step_fix`. The variable
 `WANDB_STEP_FIX_ENABLED=false` leaves everything to wandb.
 """
 
@@ -21,8 +21,8 @@ import sys
 from typing import Any, ContextManager, Dict, Optional
 
 from primus_lens_hook import boot, patch
-from primus_lens_hook.counter import as_integer
 from primus_lens_hook.step_fix.manager import DEFAULT_PRIORITY, StepFix
+from primus_lens_hook.wandb_step import as_integer
 
 __all__ = [
     "WandBStepManager",
@@ -34,7 +34,10 @@ __all__ = [
     "update_training_step",
 ]
 
+# The one module of the hook that logs: whoever imports it has asked for it, and may configure it.
 logger = logging.getLogger("wandb_step_fix")
+# Whether the user has called unpatch_wandb_log(): else any later call of this module, such as
+# get_stats(), would install the finder again.
 _unpatched = False
 _manager: Optional[WandBStepManager] = None
 
@@ -47,6 +50,7 @@ class WandBStepManager:
 
     def __init__(self, buffer_size: int = 100, flush_interval: float = 2.0) -> None:
         global _manager
+        # A mistake of the program's author, found when it is written. Nothing else here raises.
         if buffer_size < 0 or flush_interval < 0:
             raise ValueError("buffer_size and flush_interval must not be negative")
         step_fix = _step_fix()
@@ -107,6 +111,7 @@ def safe_wandb_log(
     evaluation, 10 for debugging. Without a `step` it is that of `update_training_step`.
     """
     step_fix = _step_fix()
+    # Not `import wandb`: it takes seconds, and without a run there is nothing to log to.
     run = getattr(sys.modules.get("wandb"), "run", None)
     if run is None:
         logger.debug("%s: no run, nothing logged", source)
@@ -130,7 +135,7 @@ def update_training_step(step: int, source: str = "unknown") -> None:
     if number is None:
         logger.warning("%s: %r is no step", source, step)
     elif step_fix is not None:
-        step_fix.told(number)
+        step_fix.set_training_step(number)
 
 
 def finalize_wandb_logging() -> None:
@@ -142,6 +147,8 @@ def finalize_wandb_logging() -> None:
 
 def _step_fix() -> Optional[StepFix]:
     """The process's step fix, in place; None where it is switched off."""
+    # Without the hook too (a plain `pip install`, PRIMUS_LENS_WANDB_HOOK=false): who calls this
+    # module wants the step fix, and gets it without the records.
     step_fix = patch.the_hook().step_fix
     if not step_fix.allowed:
         return None

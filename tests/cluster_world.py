@@ -41,7 +41,7 @@ def require():
 SCRIPT = """
 import json, sys, time
 sys.path.insert(0, "/hook")
-from primus_lens_hook.writer import Writer
+from primus_lens_hook.recording.writer import Writer
 writer = Writer("/var/run/primus-lens/node_0/rank_0", 1 << 20)
 for step in range(int(sys.argv[1])):
     data = {"loss": 1 / (step + 1), "left": int(sys.argv[1]) - step - 1}

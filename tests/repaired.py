@@ -6,7 +6,7 @@ from collections import Counter
 
 import native_model
 from primus_lens_hook import patch
-from primus_lens_hook.recorder import Recorder
+from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.manager import StepFix

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where every interpreter start enters: the `.pth`, the `.start` file, sitecustomize.
 
-It decides in a fraction of a millisecond whether to watch for wandb's `Run` class, and
-has it patched when it has been defined. It must never raise, print, or import anything
-but `sys` and `os`: each file that a start reads costs 0.4 M instructions, so this is one.
-
-The watch is a meta path finder (PEP 451) that stands first, looks at one module name, lets
-the other finders find it, and wraps `exec_module` on the loader *instance* it gets back.
-The loader keeps its type, its `get_source` and its resources, so that `inspect`,
-`importlib.resources` and debuggers see what they would see without us.
-
-Nothing is used up: a probe by `importlib.util.find_spec`, a reload, and a delete
-followed by a new import all pass through here again.
+It installs a meta path finder that has wandb's `Run` class patched as soon as wandb is imported.
+It must never raise, print, or import anything but `sys` and `os`.
 """
+
+# One file and two imports, on purpose: each Python process of the machine pays for it, those that
+# never see wandb too. A file costs 0.4 M instructions; `importlib.abc` alone costs 92 M, more than
+# twice a bare start.
 
 import os
 import sys
@@ -31,15 +26,14 @@ STEP_FIX = "wandb_step_fix"
 
 
 def start() -> None:
-    """Watch for the import of wandb, unless `PRIMUS_LENS_WANDB_HOOK` says no.
-
-    Idempotent: site runs a `.pth` twice in a virtual environment, and an injected
-    hook may meet one that was installed in the image.
-    """
+    """Watch for the import of wandb, unless `PRIMUS_LENS_WANDB_HOOK` says no. Idempotent."""
+    # Called twice in a virtual environment, where site processes its `.pth` a second time. From
+    # Python 3.18 on the `.start` file calls it (PEP 829), since `import` lines of a `.pth` are
+    # ignored then. What it raises, site would print at each start of each program.
     try:
         if sys.version_info >= (3, 7) and switched_on():
             install()
-    except Exception:  # the first law: no fault of ours reaches the program
+    except Exception:  # never harm the training: no error of the hook reaches it
         return
 
 
@@ -51,6 +45,8 @@ def switched_on() -> bool:
 class RunClassFinder:
     """Finds `wandb.sdk.wandb_run` through the finders behind it, and has it patched."""
 
+    # It is never used up: transformers probes by `importlib.util.find_spec("wandb")` before it
+    # imports it, notebooks reload modules, and tests delete them from sys.modules.
     def find_spec(
         self,
         name: "str",
@@ -71,6 +67,7 @@ def install() -> None:
     """Put the finder first on `sys.meta_path`; patch at once if wandb is loaded."""
     if installed():
         return
+    # First: a finder that is asked after the path finder never sees a name that the path has.
     sys.meta_path.insert(0, RunClassFinder())
     loaded = sys.modules.get(TARGET)
     if loaded is not None:
@@ -78,7 +75,9 @@ def install() -> None:
 
 
 def installed() -> bool:
-    """Whether a finder of ours is in place, even one of another copy of this package."""
+    """Whether our finder is in place, even that of another copy of this package."""
+    # By name, not by isinstance: an injected tree and the image's own installation are two
+    # packages with two classes, and both would record each call.
     name = RunClassFinder.__name__
     return any(type(finder).__name__ == name for finder in sys.meta_path)
 
@@ -102,6 +101,7 @@ def _spec_of_step_fix(
     """The user's own module of this name, or else ours, which need not be on sys.path."""
     spec = _found_by_others(STEP_FIX, path, target)
     if spec is None:
+        # Only for scripts that import the module and do not have it: too dear for each start.
         from importlib.util import spec_from_file_location
 
         tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -110,16 +110,21 @@ def _spec_of_step_fix(
 
 
 def _patch_after_exec(loader: "Any") -> None:
+    # No exec_module: zipimport before Python 3.10. Such a wandb stays as it is.
     execute = getattr(loader, "exec_module", None)
     if execute is None or hasattr(execute, "primus_lens"):
         return
 
     def exec_module(module: "ModuleType") -> None:
         execute(module)
-        if module.__name__ == TARGET:  # a zipimporter serves many modules
+        # After it, never within: Run is defined by then. A zipimporter serves many modules, and
+        # its instance is cached for the whole archive.
+        if module.__name__ == TARGET:
             _patch(module)
 
     exec_module.primus_lens = True  # type: ignore[attr-defined]
+    # On the instance, which keeps its type, get_source and resources: inspect, debuggers and
+    # importlib.resources look at the loader, and a loader of ours would be strange to them.
     try:
         loader.exec_module = exec_module
     except AttributeError:  # a loader with slots: wandb stays as it is

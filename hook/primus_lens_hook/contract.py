@@ -29,7 +29,7 @@ METRICS_STEM = "wandb_metrics"
 METRICS_SUFFIX = ".jsonl"
 RUNS_STEM = "wandb_runs"
 RUNS_SUFFIX = ".json"
-OUTCOME_FILE = "wandb_hook.json"
+STATUS_FILE = "wandb_hook.json"
 
 # Kubernetes: how a pod or a namespace asks, and what an injected pod looks like.
 LABEL = "primus-lens.io/wandb"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who this process is among the training's processes.
+"""The ranks of this process, from the environment variables of its launcher.
 
-Launchers tell it through environment variables; an empty or non-numeric one counts as
-absent. Read at the first log call, since spawned workers set their variables themselves.
+An empty or non-numeric variable counts as absent. It must never raise, nor be read before the
+first log call: spawned workers set their variables themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Mapping, NamedTuple, Optional, Sequence
 # In order of trust. SLURM_NODEID wins for the node, but LOCAL_RANK wins for the process:
 # under `srun torchrun` all workers of a node share one SLURM_LOCALID.
 NODE_RANK = ("SLURM_NODEID", "PET_NODE_RANK", "NODE_RANK", "GROUP_RANK")
+# Last of all: a Job may be indexed for another reason, and torchrun in its pods knows better.
 COMPLETION_INDEX = ("JOB_COMPLETION_INDEX",)
 LOCAL_RANK = (
     "LOCAL_RANK",
@@ -56,6 +57,8 @@ def read(environ: Mapping[str, str]) -> Identity:
 
 def _mpi_node(environ: Mapping[str, str], global_rank: Optional[int]) -> Optional[int]:
     """MPI names no node; with ranks placed node by node it follows from the sizes."""
+    # Wrong for ranks that are dealt out round-robin (`--map-by node`): then two nodes may write
+    # into one directory, with a file for each process all the same.
     local_size = _first(environ, MPI_LOCAL_SIZE)
     if global_rank is None or not local_size:
         return None
@@ -65,7 +68,8 @@ def _mpi_node(environ: Mapping[str, str], global_rank: Optional[int]) -> Optiona
 def _first(environ: Mapping[str, str], names: Sequence[str]) -> Optional[int]:
     for name in names:
         text = environ.get(name, "").strip()
-        # isdigit alone lets superscripts through, which int refuses.
+        # isdigit alone lets superscripts through, which int refuses. Ten digits are no rank but
+        # some id, and it would become the name of a directory.
         if text.isascii() and text.isdigit() and len(text) < 10:
             return int(text)
     return None

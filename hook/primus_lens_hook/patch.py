@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wraps the methods of wandb's `Run` class that log, define, summarize and finish.
 
-The class is patched, not the module: `wandb.log` is a stub that `wandb.init` rebinds to
-the run's bound method. Of the two methods that log it is the inner one, `_log`, which
-`wandb.watch` and the tensorboard mirror call too; wandb 0.12.0 has `log` alone.
-
-Disabled runs bypass the class (an object of their own up to 0.1x, a subclass since);
-`set_global`, through which `init` publishes each run, is where they are seen.
+It connects them with the recorder and the step fix. It must never change what a wrapped method
+returns or raises, nor hide a keyword of it that only a newer wandb knows.
 """
 
 from __future__ import annotations
@@ -14,18 +10,19 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import sys
-import threading
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
-from primus_lens_hook import contract, outcome, settings
-from primus_lens_hook.counter import as_integer, current_step
-from primus_lens_hook.recorder import Recorder
+from primus_lens_hook import bypass, contract, settings
+from primus_lens_hook.recording import status
+from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.manager import StepFix
 from primus_lens_hook.step_fix.wandb_run import Methods
-from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.wandb_step import current_step
+from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
+# The public one, the inner one that `with` calls, and the one that some versions call at exit for
+# a run that was not finished. Not each wandb has each of them.
 FINISHING = ("finish", "_finish", "_atexit_cleanup")
 
 
@@ -34,44 +31,49 @@ class Hook(NamedTuple):
 
     recorder: Recorder
     step_fix: StepFix
-    columns: Dict[str, Any]  # of ours, on every row that W&B gets: the sampler's
-    mark: Dict[str, Any]  # a column on rows that carry no step of ours either
+    columns: Dict[str, Any]  # system metrics that each row of W&B gets
+    mark: Dict[str, Any]  # the column for rows without `primus_lens/step`
 
 
+# Once per process, not per import of wandb: a second recorder could not lock the rank's file, and
+# would write one of its own.
 @functools.lru_cache(maxsize=None)
 def the_hook() -> Hook:
-    """Made when it is first asked for."""
+    """The hook of this process, made at the first call."""
     chosen = settings.load(os.environ)
     mark = {contract.ROW_MARK: True} if chosen.mark_rows else {}
     columns: Dict[str, Any] = {}
     limits = Limits(keep_duplicates=chosen.keep_duplicates)
     step_fix = StepFix(limits, columns, mark, chosen.step_fix)
     recorder = Recorder(chosen, columns, step_fix.counts_of)
-    # wandb registers its own at init, later: ours runs after it, when exit codes are known.
+    # atexit runs what was registered last first. wandb registers its own at `init`, later: ours
+    # runs after it, when exit codes are known.
     atexit.register(recorder.exiting)
     return Hook(recorder, step_fix, columns, mark)
 
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
-    """Patch `wandb.sdk.wandb_run`, freshly executed or long loaded. Idempotent."""
+    """Patch the module `wandb.sdk.wandb_run`. Idempotent."""
     hook = hook or the_hook()
     run_class = getattr(module, "Run", None)
     if run_class is None or not callable(getattr(run_class, "log", None)):
-        hook.recorder.report(outcome.DECLINED, "this wandb has no Run.log")
+        hook.recorder.report(status.DECLINED, "this wandb has no Run.log")
         return
+    # The class, not the module: `wandb.log` is a stub that `wandb.init` rebinds to the run's bound
+    # method. And `_log`, which `log` ends in: `wandb.watch` and the mirror of tensorboard call it
+    # alone. wandb 0.12.0 has `log` only.
     logging = "_log" if hasattr(run_class, "_log") else "log"
-    if hasattr(getattr(run_class, logging), "primus_lens_native"):
+    if is_wrapped(getattr(run_class, logging)):
         return
     _patch_steps(run_class, logging, hook.step_fix)
-    _wrap(run_class, logging, _observed, hook)
-    if logging != "log" and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: _observe_what_is_ignored(run_class, hook))
-    _wrap(run_class, "_finish" if hasattr(run_class, "_finish") else "finish", _noting_finish, hook)
+    wrap(run_class, logging, _observed, hook)
+    if logging != "log":
+        bypass.record_ignored_calls_of_children(run_class, hook.recorder)
+    wrap(run_class, "_finish" if hasattr(run_class, "_finish") else "finish", _noting_finish, hook)
     globals_module = getattr(module, "module", None)  # wandb.sdk.lib.module
-    if globals_module is not None and hasattr(globals_module, "set_global"):
-        _wrap(globals_module, "set_global", _catching_disabled, (hook, run_class))
-    _rebind_live_run()
-    hook.recorder.report(outcome.PATCHED)
+    bypass.record_disabled_runs(globals_module, run_class, hook.recorder)
+    rebind_live_run()
+    hook.recorder.report(status.PATCHED)
 
 
 def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
@@ -85,24 +87,21 @@ def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
         **dict.fromkeys(FINISHING, _flushing),
     }
     for name, wrapper in wrappers.items():
-        # object has a __getstate__ of its own, since Python 3.11.
+        # object has a __getstate__ of its own, since Python 3.11: to wrap that one would give a
+        # wandb without one a method that it does not have, and change what pickling does.
         if name in vars(run_class) or hasattr(run_class, name) > hasattr(object, name):
-            _wrap(run_class, name, wrapper, step_fix)
+            wrap(run_class, name, wrapper, step_fix)
+    # A copy of the property with another getter: its docstring stays for whoever reads it.
     step = vars(run_class).get("step")
     if isinstance(step, property) and step.fget is not None:
         run_class.step = step.getter(_native_step(step.fget, step_fix))
 
 
-def _wrap(owner: Any, name: str, wrapper: Callable[..., Any], argument: Any) -> None:
-    native = getattr(owner, name)
-    wrapped = wrapper(native, argument)
-    wrapped.primus_lens_native = native
-    setattr(owner, name, wrapped)
-
-
 def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     recorder, step_fix, columns, mark = hook
 
+    # functools.wraps, here and below: frameworks look at signatures of wandb's methods, and
+    # inspect.signature follows __wrapped__.
     @functools.wraps(native)
     def log(
         self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any, **named: Any
@@ -110,6 +109,7 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         row = recorder.snapshot(data)
         if row is None:
             return native(self, data, step, commit, *more, **named)
+        # Before the record: the step of the record is the training step that it finds out.
         known = step_fix.call(self, row, step, commit)
         if known is None:
             recorder.record(self, row, step)
@@ -118,82 +118,28 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         training_step = call.training_step
         if training_step is None:  # nothing but wandb's counter is known
             training_step = current_step(self)
+        # Before wandb: native wandb hands the row to another process and returns, and SIGKILL then
+        # loses what that process has not written. Measured: 343 rows of 400, against 400 lines.
         numbers = call.keys if call.only_numbers else None
         recorder.record(self, row, training_step, call.late, numbers)
-        # An argument that this wandb has and we do not know: the call is wandb's.
+        # An argument that this wandb has and we do not know, as `sync` once was: what it means for
+        # the row's step nobody knows, so the call is wandb's.
         if is_served and not named:
             return guard.log(call)
-        # A row without values only ends the open one: it stays without.
+        # A row without values only ends the open one. With a column of ours it would be a row.
         marked = {**row, **mark, **columns} if row else row
         answer = native(self, marked, step, commit, *more, **named)
-        guard.passed(call)
+        guard.note_unserved(call)
         return answer
 
     return log
-
-
-def _observe_what_is_ignored(run_class: Any, hook: Hook) -> None:
-    """In a forked child: `log` of a wandb up to 0.12 does not get as far as `_log` there."""
-    if not hasattr(run_class.log, "primus_lens_native"):
-        calling = threading.local()
-        _wrap(run_class, "_log", _arriving, calling)
-        _wrap(run_class, "log", _observed_if_ignored, (hook, calling))
-        _rebind_live_run()
-
-
-def _arriving(native: Callable[..., Any], calling: Any) -> Callable[..., Any]:
-    @functools.wraps(native)
-    def _log(*args: Any, **kwargs: Any) -> Any:
-        calling.arrived = True
-        return native(*args, **kwargs)
-
-    return _log
-
-
-def _observed_if_ignored(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Callable[..., Any]:
-    hook, calling = to
-    steps = TrainingStep()
-
-    @functools.wraps(native)
-    def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
-        calling.arrived = False
-        answer = native(self, data, *args, **kwargs)
-        if not calling.arrived:
-            _record(hook.recorder, self, data, args, kwargs, steps)
-        return answer
-
-    return log
-
-
-def _observed_disabled(run: Any, native: Callable[..., Any], hook: Hook) -> Any:
-    """The same for a run whose `log` is its own, and whose steps nobody counts."""
-    steps = TrainingStep()
-
-    @functools.wraps(native)
-    def log(data: Any, *args: Any, **kwargs: Any) -> Any:
-        _record(hook.recorder, run, data, args, kwargs, steps)
-        return native(data, *args, **kwargs)
-
-    log.primus_lens_native = native  # type: ignore[attr-defined]
-    return log
-
-
-def _record(
-    recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any, steps: TrainingStep
-) -> None:
-    """Record a call that wandb's counter has no part in."""
-    row = recorder.snapshot(data)
-    if row is not None:
-        explicit, keys = as_integer(args[0] if args else kwargs.get("step")), tuple(row)
-        shown, step, late = steps.of(explicit, row, keys)
-        if shown is not None:
-            steps.note(shown, keys)
-        recorder.record(run, row, step, late)
 
 
 def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(native)
     def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # finally: `finish` may raise (a KeyboardInterrupt, a timeout of the upload). The run has
+        # ended all the same, and the exporter would show it as running for ever.
         try:
             return native(self, *args, **kwargs)
         finally:
@@ -206,6 +152,8 @@ def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]
 def _flushing(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
     @functools.wraps(native)
     def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # All runs, not `self` alone: a signal handler that finishes one may go on to os._exit,
+        # which skips atexit, and then the rows of the others would be lost.
         step_fix.flush()
         return native(self, *args, **kwargs)
 
@@ -215,12 +163,13 @@ def _flushing(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., An
 def _noting_definition(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
     @functools.wraps(native)
     def define_metric(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Definitions hold for rows that come after them: what waits was logged before.
         guard = step_fix.of(self)
         if guard is not None:
             guard.flush_whole()
         defined = native(self, *args, **kwargs)
         if guard is not None:
-            guard.defined(*args, **kwargs)
+            guard.note_definition(*args, **kwargs)
         return defined
 
     return define_metric
@@ -231,7 +180,7 @@ def _noting_summary(native: Callable[..., Any], step_fix: StepFix) -> Callable[.
     def _summary_update_callback(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
         guard = step_fix.of(self)
         if guard is not None:
-            guard.summary_written(record)
+            guard.note_summary_write(record)
         return native(self, record, *args, **kwargs)
 
     return _summary_update_callback
@@ -242,6 +191,8 @@ def _completing_summary(native: Callable[..., Any], step_fix: StepFix) -> Callab
     def _summary_get_current_summary_callback(self: Any, *args: Any, **kwargs: Any) -> Any:
         guard = step_fix.of(self)
         if guard is not None:
+            # A script that logs `val` and then reads run.summary["val"] gets a KeyError if the
+            # row still waits here. Native wandb has it by then.
             guard.flush_window()
         shown = native(self, *args, **kwargs)
         return shown if guard is None else guard.summary(shown)
@@ -259,7 +210,8 @@ def _native_step(native: Callable[..., Any], step_fix: StepFix) -> Callable[...,
 
 
 def _noting_pickling(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
-    """A pickled run goes to another process, which will log to it: spawn, forkserver, Ray."""
+    # A pickled run goes to another process, which will log to it: spawn, forkserver, Ray. There is
+    # no other sign of it in this process, and wandb's counter is not ours alone from then on.
 
     @functools.wraps(native)
     def getstate(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -269,27 +221,3 @@ def _noting_pickling(native: Callable[..., Any], step_fix: StepFix) -> Callable[
         return native(self, *args, **kwargs)
 
     return getstate
-
-
-def _catching_disabled(native: Callable[..., Any], to: Tuple[Hook, Any]) -> Callable[..., Any]:
-    hook, run_class = to
-
-    @functools.wraps(native)
-    def set_global(*args: Any, **kwargs: Any) -> Any:
-        run, log = kwargs.get("run"), kwargs.get("log")
-        bypasses = getattr(log, "__func__", None) is not run_class.log
-        if run is not None and callable(log) and bypasses:
-            # Callers use either wandb.log or run.log: both become the observed one.
-            run.log = kwargs["log"] = _observed_disabled(run, log, hook)
-        return native(*args, **kwargs)
-
-    return set_global
-
-
-def _rebind_live_run() -> None:
-    """A run begun before the hook came left the module's functions bound to native methods."""
-    wandb = sys.modules.get("wandb")
-    run = getattr(wandb, "run", None)
-    for name in ("log", "define_metric"):
-        if run is not None and hasattr(run, name):
-            setattr(wandb, name, getattr(run, name))

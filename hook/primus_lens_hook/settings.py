@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the user asked for: the variables that `contract` names, or the config file.
+"""The hook's settings: the environment variables that `contract` names, or the config file.
 
-Read once, when wandb is imported. A value that makes no sense means the default and
-one line of complaint; it must never stop the training.
+Read once, when wandb is imported. A value that cannot be used means the default and one warning;
+it must never stop the training.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Mapping, NamedTuple, Optional, TypeVar
 
-from primus_lens_hook import complaints, contract
+from primus_lens_hook import contract
+from primus_lens_hook.warn_once import warn_once
 
-MIN_BYTES = 64 * 1024
+MIN_BYTES = 64 * 1024  # a segment is a quarter of it, and has to hold a few long lines
 Value = TypeVar("Value")
 
 
@@ -49,7 +50,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     # Read while switched off: `wandb_step_fix.patch_wandb_log` asks for the step fix alone.
     on = merged.get(contract.ENV_HOOK, "").strip().lower() not in contract.FALSE_WORDS
     return Settings(
-        # Absolute now: training scripts change their directory.
+        # Absolute now: training scripts change their directory (Hydra does for each run). And no
+        # shell expands ~ in the environment of a pod.
         output_path=os.path.abspath(os.path.expanduser(path)) if path else None,
         save_local=on and _parse(merged, contract.ENV_SAVE_LOCAL, _boolean, defaults.save_local),
         mark_rows=on and _parse(merged, contract.ENV_MARK_ROWS, _boolean, defaults.mark_rows),
@@ -76,7 +78,7 @@ def _parse(
     try:
         return convert(text)
     except ValueError as error:
-        complaints.once(name, "%s=%s ignored: %s; using %s" % (name, text, error, default))
+        warn_once(name, "%s=%s ignored: %s; using %s" % (name, text, error, default))
         return default
 
 
@@ -102,10 +104,12 @@ def _bytes(text: str) -> int:
 
 def _config_file() -> Dict[str, str]:
     """`KEY=value` lines beside the package, or nothing."""
+    # For processes that lose the variables: sudo, `env -i`, a launcher that passes a list of its
+    # own. Beside the package is the one place that they still know.
     package = os.path.dirname(os.path.abspath(__file__))
     try:
         with open(os.path.join(os.path.dirname(package), contract.CONFIG_FILE)) as lines:
             pairs = [line.partition("=") for line in lines if not line.startswith("#")]
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # ValueError: bytes that this locale cannot decode
         return {}
     return {key.strip(): value.strip() for key, sign, value in pairs if sign}

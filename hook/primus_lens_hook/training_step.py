@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which training step a log call belongs to, and whether its row came late.
 
-wandb's own counter counts rows, not training steps; frameworks say the training step in
-several ways. This module knows the order in which they are believed. It must never guess
-from the axis of a part of a run (`epoch/epoch`, `batch/batch_step`): those are columns.
+It knows the order in which the sources of a step are believed. It must never guess from the
+axis of a part of a run (`epoch/epoch`, `batch/batch_step`): those are columns.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional, Tuple
 
-from primus_lens_hook.counter import as_integer
+from primus_lens_hook.wandb_step import as_integer
 
 # The training step in a row that names none, by framework: transformers and TRL, Lightning,
 # torchtune. Looked up in this order.
@@ -24,7 +23,7 @@ class TrainingStep:
     The caller holds a lock around `note`; `of` changes nothing.
     """
 
-    __slots__ = ("_back", "_leader", "axes", "newest", "rewinds", "told")
+    __slots__ = ("_back", "_leader", "axes", "given", "newest", "rewinds")
 
     def __init__(self) -> None:
         self.axes: Tuple[str, ...] = MAIN_AXES
@@ -32,7 +31,7 @@ class TrainingStep:
         """The newest training step shown by a row that was not late."""
         self.rewinds = 0
         """How often the training went back to an earlier checkpoint."""
-        self.told: Optional[int] = None
+        self.given: Optional[int] = None
         """The step given to `update_training_step()`."""
         self._leader: Tuple[str, ...] = ()  # keys of the row that showed the newest step
         self._back: Optional[int] = None  # where rows with these keys went back to, if they did
@@ -41,10 +40,11 @@ class TrainingStep:
         """Believe this column first: the user's `define_metric("*", step_metric=axis)`."""
         self.axes = (axis, *(known for known in MAIN_AXES if known != axis))
 
-    def tell(self, step: int) -> None:
-        """Take the step that the training gave to `update_training_step()`."""
+    def set(self, step: int) -> None:
+        """Set the step given to `update_training_step()`."""
+        # The one source that is no guess: no second row is waited for before it counts.
         self.rewinds += self.newest is not None and step < self.newest
-        self.told = self.newest = step
+        self.given = self.newest = step
         self._leader, self._back = (), None
 
     def of(
@@ -55,10 +55,12 @@ class TrainingStep:
         The training step is None while no row of the run has shown one: then wandb's counter
         is the best that is known.
         """
+        # wandb's counter is no answer here: it counts rows. When a row without a step took it, the
+        # records of a training with transformers' callback jumped from step 110 to 40 and 39.
         shown = self._on_an_axis(values) if explicit is None else explicit
         newest = self.newest
         if shown is None:
-            step = newest if self.told is None else self.told
+            step = newest if self.given is None else self.given
             return None, step, step is not None and newest is not None and step < newest
         if newest is None or shown >= newest:
             return shown, shown, False
@@ -68,6 +70,8 @@ class TrainingStep:
         """Remember what a row shows that wandb took."""
         if self.newest is not None and shown < self.newest:
             if not self._rewinds(shown, keys):
+                # Other keys: a callback or an evaluation that lags. It says nothing of where the
+                # training is, even if it goes on upwards from there.
                 if keys == self._leader:
                     self._back = shown
                 return
@@ -75,6 +79,7 @@ class TrainingStep:
         self.newest, self._leader, self._back = shown, keys, None
 
     def _on_an_axis(self, values: Mapping[str, Any]) -> Optional[int]:
+        # A bool counts as an int, and a flag that is called like an axis would be step 1.
         for axis in self.axes:
             if axis in values and type(values[axis]) is not bool:
                 step = as_integer(values[axis])

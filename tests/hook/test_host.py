@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_hook.system.host import Host, Sums
 from primus_lens_hook.system.proc import Proc
-from primus_lens_hook.system.with_psutil import Psutil
+from primus_lens_hook.system.psutil_source import Psutil
 
 
 @pytest.fixture(params=[lambda: Psutil(psutil), Proc], ids=["psutil", "proc"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from primus_lens_hook import scalars
+from primus_lens_hook.recording import scalars
 
 NUMBERS = st.floats() | st.integers() | st.booleans()
 VALUES = st.recursive(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from native_model import Item, Media, Record
-from primus_lens_hook import complaints, step_fix
+from primus_lens_hook import step_fix, warn_once
 from repaired import overdue, repaired, user_rows, values_of
 
 PACKAGE = str(Path(step_fix.__file__).parent)
@@ -100,7 +100,7 @@ def lines():
 
 @pytest.mark.parametrize("part", range(4))
 def test_a_fault_at_each_line(part, monkeypatch):
-    monkeypatch.setattr(complaints, "_said", {"steps"})
+    monkeypatch.setattr(warn_once, "_said", {"steps"})
     for at in range(part, lines(), 4):
         run_class, step_fix = repaired()
         run = run_class()

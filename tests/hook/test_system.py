@@ -237,7 +237,7 @@ def test_the_private_psutil_is_nobody_elses(train, tmp_path):
     del sys.modules["psutil"]       # now the user has one
     import psutil
     print(os.path.dirname(psutil.__file__))
-    print(sys.modules["primus_lens_hook.system.private.psutil"].__file__)
+    print(sys.modules["primus_lens_hook.system.vendored.psutil"].__file__)
     """,
         env={**ON, "PYTHONPATH": str(tree)},
     )

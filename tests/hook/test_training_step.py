@@ -57,7 +57,7 @@ def test_a_rewind_moves_it_back_with_its_second_row():
 def test_the_trainings_own_word_wins_for_rows_without_a_step():
     steps = TrainingStep()
     steps.note(59, ("loss",))
-    steps.tell(30)
+    steps.set(30)
     assert told([{"a": 1}, 31, 29], steps) == [(30, False), (31, False), (29, True)]
 
 

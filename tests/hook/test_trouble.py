@@ -144,8 +144,8 @@ def test_a_fault_of_ours_ends_the_hook_and_nothing_else(train):
         wandb.init(project="p")
         for i in range(100):
             if i == 50:
-                import primus_lens_hook.recorder as recorder
-                recorder.start_of_line = None
+                import primus_lens_hook.recording.journal as journal
+                journal.start_of_line = None
             wandb.log({"i": i})
         wandb.finish()
         print("trained")

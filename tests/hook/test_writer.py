@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from primus_lens_hook.writer import Writer
+from primus_lens_hook.recording.writer import Writer
 
 MAX = 64 * 1024
 
@@ -46,7 +46,7 @@ def test_a_second_process_gets_its_own_file(tmp_path):
     Writer(str(tmp_path), MAX).write(line(1))
     first = Writer(str(tmp_path), MAX)
     first.write(line(1))
-    program = "import sys; from primus_lens_hook.writer import Writer as W; "
+    program = "import sys; from primus_lens_hook.recording.writer import Writer as W; "
     program += f"w = W({str(tmp_path)!r}, {MAX}); w.write(b'2\\n'); print(w.owner)"
     owner = subprocess.check_output([sys.executable, "-c", program], text=True).strip()
     assert owner.startswith(".p")
@@ -55,7 +55,7 @@ def test_a_second_process_gets_its_own_file(tmp_path):
 
 def test_the_next_process_goes_on_with_the_file(tmp_path):
     for i in range(3):
-        program = "from primus_lens_hook.writer import Writer as W; "
+        program = "from primus_lens_hook.recording.writer import Writer as W; "
         program += f"W({str(tmp_path)!r}, {MAX}).write(b'{i}\\n')"
         subprocess.run([sys.executable, "-c", program], check=True)
     assert names(tmp_path) == ["wandb_metrics.jsonl"]

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads the hook where only PYTHONPATH can be set, then runs the sitecustomize it hides.
 
-`primus-lens run` and the webhook put this folder first on PYTHONPATH. Python 2.7 and
-3.6 execute this file too, so it parses there and declines. It must never hide a user's
-own sitecustomize, nor swallow what that one raises: site reports it, as it always did.
+`primus-lens run` and the webhook put this folder first on PYTHONPATH. It must never hide a
+user's own sitecustomize, nor swallow what that one raises: site reports it, as it always did.
 """
+
+# PYTHONPATH holds for every interpreter of the pod. Python 2.7 and 3.6 execute this file too: it
+# has to parse there (no annotations, no f-strings), and declines.
 
 # mypy: ignore-errors
 import os
@@ -24,12 +26,16 @@ def _start_hook(here):
 
 
 def _run_hidden_sitecustomize(here):
+    # Python imports one sitecustomize, the first on the path. If another tool's comes first and
+    # does not chain as this one does (OpenTelemetry's), ours never runs: ours has to be first.
     everything = list(sys.path)
     ours = sys.modules.pop("sitecustomize", None)
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
     try:
         import sitecustomize  # noqa: F401  the next one on the path
     except ImportError as error:
+        # An import that fails within the user's file is an error; only "there is none" is not.
+        # Python 2.7 has no name in it.
         if getattr(error, "name", "sitecustomize") != "sitecustomize":
             raise
         if ours is not None:

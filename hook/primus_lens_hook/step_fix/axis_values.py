@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest values of the user's axes, which wandb fills into rows that lack them.
 
-wandb fills in the value of the row that it got last (`step_sync`). A late row of ours that
-carries an older value would change what later rows get. Here both are known: what native
-wandb would fill in, and what it will fill in now; where they differ, rows carry the value.
+It knows what native wandb would fill in, and what wandb will fill in now; where they differ, rows
+carry the value. It must never invent one: a number of ours in a user's column moves points.
 """
+
+# wandb fills in the value of the row that it got last (`step_sync`), of whatever step. A late row
+# that carries an older value would so change what all later rows get.
 
 from __future__ import annotations
 
@@ -22,23 +24,25 @@ class AxisValues:
         self.native: Dict[str, Any] = {}
         """By axis, the value in the rows that native wandb would have written."""
         self._definitions = definitions
+        # No row keeps this one, so it alone is changed in place.
         self._actual: Dict[str, Any] = {}  # the same of the rows that wandb has got
 
-    def defined(self, axis: str, initial: Any) -> None:
+    def note_axis(self, axis: str, initial: Any) -> None:
         """Note a new axis; `initial` is what wandb fills in before any row has it, if anything."""
+        # An axis may be defined a second time, or after rows have had it: what is known stays.
         if initial is not None and axis not in self.native:
             self.native = {**self.native, axis: initial}
             self._actual = {axis: initial, **self._actual}
 
-    def joined(self, row: Row, values: Mapping[str, Any]) -> None:
+    def note_joined(self, row: Row, values: Mapping[str, Any]) -> None:
         """Note what a call adds to a row, in native wandb."""
         row.axes = {**row.axes, **carried(values, self._definitions.axes)}
 
-    def closed(self, row: Row) -> None:
+    def note_closed(self, row: Row) -> None:
         """Note that native wandb would write this row now."""
         self.native = {**self.native, **row.axes}
 
-    def sent(self, columns: Mapping[str, Any]) -> None:
+    def note_sent(self, columns: Mapping[str, Any]) -> None:
         """Note the columns of a row that wandb has got."""
         self._actual.update(carried(columns, self._definitions.axes))
 
@@ -51,7 +55,7 @@ class AxisValues:
             and self._actual.get(axis) != row.latest[axis]
         }  # fmt: skip
 
-    def at_call(self, values: Mapping[str, Any], open_row: Optional[Row]) -> Dict[str, Any]:
+    def filled_in(self, values: Mapping[str, Any], open_row: Optional[Row]) -> Dict[str, Any]:
         """What native wandb would have filled in, had it taken this call as a row.
 
         That row would have come after the open one, or have been part of it.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that a later call overwrites in an open row, where duplicates are to be kept."""
+"""Values that a later call overwrites in an open row, where duplicates are to be kept.
+
+It must never change the row: native wandb's has the newer values.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[L
     None where one of them cannot be kept (media): then the newer ones are to be apart. An
     axis is overwritten as in native wandb, for all values of the row.
     """
-    again = [key for key in row.again(call.values, call.priority) if key in row.calls]
+    again = [key for key in row.repeated(call.values, call.priority) if key in row.calls]
     older: Dict[LogCall, Dict[str, Any]] = {}
     for key in again:
         if key not in axes:
+            # What is no plain value (media, lists) may have been changed since by its owner.
             value = plain(row.calls[key].values[key])
             if value is None:
                 return None
@@ -29,6 +33,8 @@ def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[L
 
 
 def _part_of(call: LogCall, values: Dict[str, Any], axes: Iterable[str]) -> LogCall:
+    # At the axes, the step and the age of its own call. Those of the second call would draw it at
+    # another place, and have the summary show it as the newest.
     part = LogCall({**carried(call.values, axes), **values}, None, None, call.priority)
     part.training_step, part.number, part.synced = call.training_step, call.number, call.synced
     return part

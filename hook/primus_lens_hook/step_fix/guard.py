@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the calls of a run come in: its lock, its state, and the fence around both.
+"""Guards the calls of one run: its lock, its state, and the fence around both.
 
-A fault of ours, at whatever point, sends what waits and leaves the run to wandb from then
-on. An exception of wandb's own, or of a signal handler, is the caller's: it passes through
-as it is.
+An internal error, at whatever point, sends what waits and leaves the run to wandb from then on.
+It must never swallow an exception of wandb's own or of a signal handler: those are the caller's.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from primus_lens_hook import complaints
 from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_row
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.pass_through import PassThrough
 from primus_lens_hook.step_fix.reordering import Reordering
-from primus_lens_hook.step_fix.row import Row
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.shared import Shared
 from primus_lens_hook.step_fix.state import State
+from primus_lens_hook.warn_once import describe, warn_once
 
 
 class RunGuard:
@@ -37,16 +36,17 @@ class RunGuard:
         self._active = True
         # Re-entrant: a signal handler may log, or finish the run, within a call of its thread.
         self._lock = threading.RLock()
+        # Whether this lock's thread is within a call: whoever gets the lock then is that thread
+        # again, in a signal handler, and finds the state half changed.
         self._serving = False
         self._interrupting: List[LogCall] = []  # calls of such handlers
         self._foreign = run.wandb.is_foreign()
-        self._serves = run.wandb.heeds_steps(self._foreign)
+        self._serves = run.wandb.can_repair_steps(self._foreign)
 
     def takes_calls(self) -> bool:
-        """Whether calls are served here; else they are wandb's.
-
-        While wandb mirrors tensorboard it ignores steps.
-        """
+        """Whether calls are served here; else they are wandb's."""
+        # While wandb mirrors tensorboard it strips the step of each call. Asked for each call: the
+        # mirror may begin after the run.
         return self._serves and not self.context.wandb.patched.get("tensorboard")
 
     def log(self, call: LogCall) -> Any:
@@ -54,14 +54,16 @@ class RunGuard:
         try:
             with self._lock:
                 if not self._active:
-                    return self._log_given_up(call)
-                if self._serving:  # by this very thread: it is in a signal handler
+                    return log_after_giving_up(self.context.wandb, call)
+                # In a signal handler. Not now: the state is half changed, and wandb itself
+                # deadlocks when a handler logs within a log call of its own.
+                if self._serving:
                     self._interrupting.append(call)
                     return None
                 self._serving = True
                 try:
                     if self._foreign or self._others_log[0]:
-                        self._join_others()
+                        self._note_other_process()
                     counts = self.context.counts
                     call.number = counts.logs = counts.logs + 1
                     return self._state.log(call)
@@ -70,6 +72,7 @@ class RunGuard:
                     if self._interrupting:
                         self._serve_interrupting()
         except Exception as fault:
+            # BaseException passes: KeyboardInterrupt and SystemExit are never internal errors.
             if call.refused or from_signal_handler(fault):
                 raise
             return self.give_up(fault, call)
@@ -100,25 +103,28 @@ class RunGuard:
         return shown if answer is None else answer
 
     def step(self, read: Callable[[], Any]) -> Any:
-        """The step of native wandb; `read` tells wandb's own."""
+        """The step of native wandb; `read` returns that of wandb as it is."""
+        # Without the lock, which another thread may hold while wandb is slow: to read an int needs
+        # none.
         counter = self._state.counter
         return read() if counter is None else counter
 
-    def passed(self, call: LogCall) -> None:
+    def note_unserved(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
-        self.context.shown(call)
+        self.context.note_training_step(call)
 
-    def told(self, step: int) -> None:
-        """Take the step that the training gave to `update_training_step()`."""
-        self.context.steps.tell(step)
+    def set_training_step(self, step: int) -> None:
+        """Set the step given to `update_training_step()`."""
+        self.context.steps.set(step)
 
-    def defined(self, *args: Any, **kwargs: Any) -> None:
+    def note_definition(self, *args: Any, **kwargs: Any) -> None:
         """Note a `define_metric` of the user's, for rows to come. Never raises."""
         self._fenced(lambda: self._define(*args, **kwargs))
 
-    def summary_written(self, record: Any) -> None:
+    def note_summary_write(self, record: Any) -> None:
         """Let what the user puts into the summary be newer than what waits. Never raises."""
-        if not self._serving:  # else it is ours
+        # Ours come here too: wandb's summary calls back for whoever writes into it.
+        if not self._serving:
             self._fenced(lambda: self._note_written(record))
 
     def limit(self, limits: Limits) -> None:
@@ -135,27 +141,30 @@ class RunGuard:
 
     def after_fork(self) -> None:
         """In a child: the parent has the rows, and perhaps had the lock."""
+        # Whoever held the lock does not exist here. The rows that wait are the parent's to send: a
+        # child that sends them too doubles each of them.
         self._lock = threading.RLock()
         self._serving = False
         self._interrupting.clear()
         self._state = PassThrough(self.context, self._conflict)
         self._foreign = True
-        self._serves = self._serves and self.context.wandb.heeds_steps(self._foreign)
+        self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
-        complaints.once(
-            "steps", "the step fix gave up after a fault: " + complaints.describe(fault)
+        warn_once(
+            "steps", "the step fix is off for this run after an internal error: " + describe(fault)
         )
         with self._lock:
             self._active = False
             for row in self._state.waiting():
-                self._rescue(row)
+                send_waiting_row(self.context, row)
+            # `handed` tells which calls wandb or a row has had: those are not sent twice.
             answer, calls = None, [*self._interrupting, call]
             self._interrupting.clear()
             for each in calls:
                 if each is not None and not each.handed:
-                    answer = self._log_given_up(each)
+                    answer = log_after_giving_up(self.context.wandb, each)
             return answer
 
     def _flush(self) -> None:
@@ -169,11 +178,12 @@ class RunGuard:
         return self.context.summary.with_rows(shown, late) if late else shown
 
     def _note_written(self, record: Any) -> None:
+        # First what native wandb has got before the user's writing: its values are older.
         self._state.flush_window()
         values = {tuple(item.key): item.value for item in record.update}
         steps = self.context.steps
         age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
-        self.context.summary.written(values, age)
+        self.context.summary.note_written(values, age)
 
     def _define(
         self,
@@ -182,6 +192,7 @@ class RunGuard:
         step_sync: Optional[bool] = None,
         hidden: Optional[bool] = None,
         summary: Optional[str] = None,
+        # A signature of our own: a newer wandb may add arguments, which are wandb's to judge.
         *more: Any,  # goal (up to 0.1x) and overwrite
         overwrite: Optional[bool] = None,
         **_: Any,
@@ -190,9 +201,11 @@ class RunGuard:
         overwrite = bool(more[-1]) if more else overwrite
         overruled = run.definitions.define(name, axis, step_sync, summary, overwrite)
         if axis:
-            run.axes.defined(axis, run.wandb.initial_axis_value)
+            run.axes.note_axis(axis, run.wandb.initial_axis_value)
             if name == "*":
                 run.steps.set_main_axis(axis)
+        # wandb lets an exact definition win over the user's pattern, and ours is exact: without
+        # this, eval/acc would be plotted over our column after define_metric("eval/*", "epoch").
         for key in overruled:
             how = {"step_sync": step_sync, "hidden": hidden, "summary": summary}
             run.wandb.redefine(key, step_metric=step_metric, **how)
@@ -209,12 +222,13 @@ class RunGuard:
         self._state = Reordering(self.context)
         return self._state.log(call)
 
-    def _join_others(self) -> None:
+    def _note_other_process(self) -> None:
         if not isinstance(self._state, Shared):
             self._others_log[0] = 1
             self._share()
 
     def _share(self) -> None:
+        # Once shared, always: nobody tells when the other process has logged its last row.
         if isinstance(self._state, Shared):
             return
         if not self._others_log[0]:  # they have not begun: wandb still is where we think
@@ -243,7 +257,7 @@ class RunGuard:
             if not call.refused:
                 self._interrupting.insert(0, call)
                 raise
-            self.context.counts.dropped += 1  # its caller is gone, and cannot be told
+            self.context.counts.dropped += 1  # its caller has returned
 
     def _fenced(self, act: Callable[[], Any]) -> Any:
         try:
@@ -261,33 +275,3 @@ class RunGuard:
             if from_signal_handler(fault):
                 raise
             return self.give_up(fault)
-
-    def _log_given_up(self, call: LogCall) -> Any:
-        """Let wandb have the call, apart from others where it would drop it."""
-        wandb = self.context.wandb
-        try:
-            late = call.explicit is not None and call.explicit < wandb.counter()
-        except Exception:
-            late = False
-        if not late:
-            return wandb.give_as_is(call)
-        self._end_open_row()
-        return wandb.give(call, call.values, call.training_step, None, True)
-
-    def _rescue(self, row: Row) -> None:
-        """Send a row that waits, at the step of its own if wandb has not passed it."""
-        wandb = self.context.wandb
-        try:
-            free = wandb.free_step()
-            # What may have arrived already keeps its step: wandb drops it the second time.
-            step = row.at if row.handed else free if row.late else max(row.step, free)
-            wandb.give(row, row.values, row.training_step, step, True)
-            wandb.open = None
-        except Exception:
-            self.context.counts.dropped += 1
-
-    def _end_open_row(self) -> None:
-        try:
-            self.context.wandb.end_open_row()
-        except Exception:  # wandb's service is gone: so are the rows, but not the training
-            return

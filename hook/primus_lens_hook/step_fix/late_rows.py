@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Late rows: those that wandb would drop, until there is a step of wandb's for each.
 
-Such a row gets a step that no row of wandb's own wants: one of a gap between two rows, or
-the next one when it has waited long enough.
+Such a row gets a step of a gap between two rows, or the next one when it has waited long enough.
+It must never put a row before an older one of its training step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LateRows:
     def __iter__(self) -> Iterator[Row]:
         return iter([row for _, _, row in self._rows])
 
-    def take(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
+    def add(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
         """Let a call's values join a row; one that has none yet is new here."""
         self.bytes += weight(values)
         if row.values:
@@ -48,6 +48,7 @@ class LateRows:
 
     def joinable(self, step: Optional[int]) -> Iterator[Row]:
         """Rows of this training step, the newest first."""
+        # A tuple of one is below each longer tuple that begins with the same step.
         end = bisect.bisect(self._rows, ((step or 0) + 1,))
         start = bisect.bisect(self._rows, (step or 0,))
         return (row for _, _, row in reversed(self._rows[start:end]))
@@ -55,6 +56,8 @@ class LateRows:
     def remove(self, row: Row) -> None:
         """Forget a row that wandb has got."""
         kept = [entry for entry in self._rows if entry[2] is not row]
+        # Begun anew with the last row: a value that replaced another was counted twice, and what
+        # is left over would make each later row seem to be too much.
         self.bytes = self.bytes - weight(row.values) if kept else 0
         self._rows = kept
         self.since = min([row.since for _, _, row in kept], default=math.inf)

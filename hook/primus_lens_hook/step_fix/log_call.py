@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values on their way to wandb, and the marks that say how far they have come.
 
-The marks make two things possible after any failure: to tell an exception of wandb's own
-from a fault of ours, and to send what has not arrived without sending anything twice.
+The marks tell an exception of wandb's own from an internal error, and what has arrived from what
+has not. Between a mark and what it says nothing must ever be able to fail.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from primus_lens_hook.scalars import NUMBERS
+from primus_lens_hook.recording.scalars import NUMBERS
 
 _set: Callable[[Any, str, bool], Any] = setattr
 
@@ -25,11 +25,10 @@ class Delivery:
     """Whether it has returned."""
 
     def hand_over(self, receive: Callable[..., Any], *arguments: Any) -> Any:
-        """Call the receiver and return its answer.
-
-        One expression: no fault of ours can come between the marks and the call. What is
-        marked as received has arrived; what is not handed over has not.
-        """
+        """Call the receiver and return its answer."""
+        # One expression, evaluated from left to right: no line of ours stands between the marks
+        # and the call. What is marked as received has arrived; what is not handed over has not; in
+        # between is only what wandb, or a signal handler within it, has raised.
         return (_set(self, "handed", True), receive(*arguments), _set(self, "received", True))[1]
 
     @property
@@ -58,12 +57,13 @@ class LogCall(Delivery):
         self, values: Dict[str, Any], step: Any, commit: Optional[bool], priority: int
     ) -> None:
         self.values = values
+        # Once for each call: the recorder's template, the definitions and the summary look it up.
         self.keys: Tuple[str, ...] = tuple(values)
         self.only_numbers = NUMBERS.issuperset(map(type, values.values()))
         self.step = step
         self.commit = commit
         self.priority = priority
 
-    def has_no_part(self) -> None:
+    def mark_empty(self) -> None:
         """Mark a call without values as received, where nothing is left for wandb to do."""
         self.handed = self.received = True

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all runs of a process share: the switch, the timer, the exit, the fork.
 
-It must never raise into a log call: where something is wrong here, the call is wandb's.
+It must never raise into a log call: after an internal error here, the call is wandb's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from primus_lens_hook import complaints
 from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.step_fix.counts import Counts
 from primus_lens_hook.step_fix.guard import RunGuard
@@ -24,6 +23,7 @@ from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.wandb_run import Methods, WandbRun
 from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.warn_once import describe, warn_once
 
 ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
 DEFAULT_PRIORITY = 5
@@ -32,7 +32,7 @@ DEFAULT_PRIORITY = 5
 class StepFix:
     """The step fix of this process, for one wandb.
 
-    Where the operator has switched it off (`allowed`), it only tells the training step.
+    Where the operator has switched it off (`allowed`), it only finds out training steps.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class StepFix:
         self._timer_ends = threading.Event()
         self._calling = threading.local()  # `priority` of the thread's calls
         self._ranked = False  # whether any thread has ever given one
-        # One byte that forked children see: whether one of them logs to a run of its parent.
+        # One byte that forked children see: whether one of them logs to a run of its parent. An
+        # anonymous mmap is shared across fork; a multiprocessing.Value would bring a semaphore,
+        # which a child that is killed within it leaves locked.
         self._shared = mmap.mmap(-1, 1)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -79,7 +81,7 @@ class StepFix:
     ) -> Optional[Tuple[RunGuard, LogCall, bool]]:
         """A log call, its run, and whether it is served; else it is wandb's.
 
-        Never raises; None after a fault of ours.
+        Never raises; None after an internal error.
         """
         try:
             guard = vars(run).get(ATTRIBUTE) or self._begin(run)
@@ -100,20 +102,20 @@ class StepFix:
     @contextlib.contextmanager
     def priority(self, priority: int) -> Iterator[None]:
         """Give the log calls that this thread makes within another rank than the usual."""
-        self._ranked = True
+        self._ranked = True  # never reset: rows that wait have priorities from then on
         for guard in self._runs:
-            guard.context.tells_calls_apart = True
+            guard.context.tracks_calls = True
         self._calling.priority = priority
         try:
             yield
         finally:
             self._calling.priority = DEFAULT_PRIORITY
 
-    def told(self, step: int) -> None:
-        """Take the training's word for its step."""
+    def set_training_step(self, step: int) -> None:
+        """Set the step given to `update_training_step()`, for all runs."""
         self.training_step = step
         for guard in self._runs:
-            guard.told(step)
+            guard.set_training_step(step)
 
     def limit(self, **bounds: Any) -> None:
         """Set bounds of `Limits` by their names, from the next call on."""
@@ -137,8 +139,11 @@ class StepFix:
         """Forget a run that wandb has finished. Never raises."""
         try:
             guard = vars(run).get(ATTRIBUTE)
+            # A new list, not remove(): other threads are in a loop over the old one.
             with self._lock:
                 self._runs = [each for each in self._runs if each is not guard]
+                # Ends with the last run: a process that has finished with wandb has no thread of
+                # ours when it forks its next workers.
                 if self._timer is not None and not self._runs:
                     self._timer = None
                     self._timer_ends.set()
@@ -152,6 +157,7 @@ class StepFix:
 
     def exiting(self) -> None:
         """Send everything that waits, and have nothing wait any more."""
+        # Daemon threads go on logging while atexit runs: nothing would flush their rows any more.
         self.limit(buffer_size=0)
         self.flush()
 
@@ -162,13 +168,15 @@ class StepFix:
 
     def counts_of(self, run: Any) -> Optional[Dict[str, int]]:
         """The counters of one run; None while it has not logged, and where it is switched off."""
+        # vars, not getattr: the recorder asks for disabled runs too, and an old wandb's answer each
+        # name with a dummy object.
         guard = vars(run).get(ATTRIBUTE)
         return guard.context.counts.as_dict() if guard is not None and self.allowed else None
 
     def _failed(self, fault: Exception) -> None:
         if from_signal_handler(fault):
             raise fault
-        complaints.once("steps", "no step fix after a fault: " + complaints.describe(fault))
+        warn_once("steps", "the step fix is off after an internal error: " + describe(fault))
         self.disable()
 
     def _begin(self, run: Any) -> RunGuard:
@@ -178,19 +186,23 @@ class StepFix:
                 assert self._methods is not None
                 wandb = WandbRun(run, self._methods, self._columns, self._mark)
                 context = RunContext(wandb, TrainingStep(), self._limits)
-                context.tells_calls_apart |= self._ranked
+                context.tracks_calls |= self._ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
                 if self.training_step is not None:
-                    guard.told(self.training_step)
+                    guard.set_training_step(self.training_step)
                 self._runs.append(guard)
                 self._counts.append(context.counts)
                 vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
-                # Last registered runs first: before wandb's own, which ends its service.
+                # Last registered runs first: before wandb's own, which ends its service. wandb
+                # registers whenever it starts one, so ours moves behind it with each run. wandb
+                # 0.31 calls no method of Run at exit: nothing else would send what waits.
                 atexit.unregister(self.exiting)
                 atexit.register(self.exiting)
             return guard  # type: ignore[no-any-return]
 
     def _start_timer(self) -> None:
+        # From the first conflict on, never before: Python 3.12 warns of a fork in a process that
+        # has threads, and most trainings are in order.
         with self._lock:
             if self._timer is None:
                 self._timer_ends = threading.Event()
@@ -198,7 +210,7 @@ class StepFix:
                     target=self._flush_overdue,
                     args=(self._timer_ends,),
                     name="primus-lens-step-fix",
-                    daemon=True,
+                    daemon=True,  # any other would keep the interpreter from its exit
                 )
                 timer.start()
                 self._timer = timer
@@ -213,6 +225,6 @@ class StepFix:
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()  # another thread of the parent may have held it
-        self._timer = None
+        self._timer = None  # threads are not forked
         for guard in self._runs:
             guard.after_fork()

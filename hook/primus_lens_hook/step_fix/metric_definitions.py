@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metric definitions as wandb resolves them: which column is the x-axis of which key.
 
-`define_metric` names a key, or keys by a prefix (`train/*`). An exact definition wins over
-a pattern, and a later definition is merged into an earlier one (wandb-core's runmetric.go,
-handler.py before 0.18). Only the user's definitions are kept here, and apart from them the
-keys that the step fix has plotted over its own column.
+It keeps the user's definitions, and apart from them the keys that the step fix has plotted over
+its own column. It must never plot a key for which the user has defined an axis.
 """
+
+# The rules are wandb-core's runmetric.go, and handler.py's before 0.18: an exact definition wins
+# over a pattern (`train/*`), and a later definition is merged into an earlier one.
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 AXIS = "primus_lens/step"
-"""The column of ours that carries the training step of a row."""
+"""The column that the step fix adds: the training step of a row."""
 
 MAX_KEYS = 10_000  # a training that makes up keys for each row must not fill the memory
 
@@ -120,6 +121,7 @@ class MetricDefinitions:
                 continue
             self._ours[key] = None
             # wandb takes no other star than that of a pattern, and no empty name.
+            # Such a key keeps wandb's own axis, and its values are there all the same.
             if key and "*" not in key and self._by_pattern(key) is None:
                 plotted.append(key)
         return plotted
@@ -137,11 +139,13 @@ def carried(values: Mapping[str, Any], axes: Iterable[str]) -> Dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
+    # A flag is an int to isinstance, and no place on an axis.
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in values.items():
+        # A dict with a _type is a medium that wandb has encoded, one value.
         if type(value) is dict and "_type" not in value:
             yield from _paths(value, prefix + key + ".")
         else:

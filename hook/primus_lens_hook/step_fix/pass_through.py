@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state of a run in order: each call goes to wandb as it came and when it came.
 
-It must change nothing that a user of wandb can see, but for the columns of ours.
+It must never change anything that a user of wandb can see, but for the columns of ours.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class PassThrough(State):
         before, counter = wandb.open, wandb.counter()
         if before is not None and (explicit is None or explicit == before.step):
             return self._join(before, call)
+        # Asked for and not counted here: a resumed run begins at a step of the service's, and a
+        # call that wandb has refused may have moved it or not.
         if explicit is None:
             explicit = counter
         elif explicit < counter:
@@ -41,23 +43,27 @@ class PassThrough(State):
     def _join(self, row: Row, call: LogCall) -> Any:
         """Hand on a call whose values join the open row: native wandb's rule."""
         run, values = self._run, call.values
-        if run.tells_calls_apart:
-            if run.limits.keep_duplicates and row.again(values, call.priority):
+        if run.tracks_calls:
+            # wandb would overwrite it: not in conflict by its step, but a value would be lost.
+            if run.limits.keep_duplicates and row.repeated(values, call.priority):
                 return self._conflict(call)
-            values = row.fitting(values, call.priority)
+            values = row.accepted(values, call.priority)
         if row.training_step is None or call.explicit is not None:
             row.training_step = call.training_step
         return self._give(row, row, call, values)
 
     def _give(self, row: Row, before: Optional[Row], call: LogCall, values: Dict[str, Any]) -> Any:
         run = self._run
-        answer = run.wandb.give(call, values, row.training_step, call.step, call.commit)
-        if run.tells_calls_apart:
+        # call.step as it came, not the integer that we read: wandb's exceptions and its warnings
+        # (a step in a child, say) have to be about the caller's own value.
+        answer = run.wandb.send(call, values, row.training_step, call.step, call.commit)
+        # Only now, since what wandb has refused is in no row.
+        if run.tracks_calls:
             run.note_keys(row, values, call, before)
-        run.taken(row, call, before)
+        run.advance(row, call, before)
         run.wandb.open = None if row.closed else row
         if run.definitions.axes:
-            run.axes.sent(values)
+            run.axes.note_sent(values)
         summary, age = run.summary, run.age(row, call)
         if before is not None and row is not before:
             summary.row_ended()  # that of the row before

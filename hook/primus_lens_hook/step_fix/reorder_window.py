@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reorder window: rows that wandb keeps, held back so that late values can join them.
 
-The rows leave in the order of the calls, which is that of wandb's own steps: the window
-delays them, and never reorders them.
+Rows leave in the order of the calls, which is that of wandb's own steps. The window delays them
+and must never reorder them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ReorderWindow:
     def __iter__(self) -> Iterator[Row]:
         return iter(tuple(self._rows))
 
-    def take(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
+    def add(self, row: Row, values: Dict[str, Any], call: LogCall) -> None:
         """Let values join a row; one that is not here yet is the newest from now on."""
         if row not in self._rows:
             row.values = {}
@@ -38,8 +38,10 @@ class ReorderWindow:
 
     def remove(self, row: Row) -> None:
         """Forget a row that wandb has got."""
+        # A signal handler that flushes may have removed it within the call that sends it.
         if self._rows and self._rows[0] is row:
             self._rows.popleft()
+            # Begun anew when empty, as in LateRows: values that replaced others were counted twice.
             self.bytes = self.bytes - weight(row.values) if self._rows else 0
             row.values = EMPTY
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a run in conflict: what wandb drops is kept, and what it keeps stays put.
+"""The state of a run in conflict: what native wandb drops is kept, and what it keeps stays put.
 
-Each call is compared with the counter that native wandb would have by now. A call that it
-keeps goes into the row where it puts it, at the same step. A call that it drops joins a row
-of its training step that still waits, or becomes a late row.
+Each call is compared with the counter that native wandb would have by now. A call that it keeps
+must never get another row or another step than there.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable
-from typing import Any, Dict, List, Optional, Set, Tuple, Union
+from typing import Any, Dict, List, Optional
 
-from primus_lens_hook.counter import commits
 from primus_lens_hook.step_fix.duplicates import overwritten
+from primus_lens_hook.step_fix.joining import Held, find_row, named_axes
 from primus_lens_hook.step_fix.late_rows import LateRows
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.metric_definitions import carried
@@ -24,10 +22,10 @@ from primus_lens_hook.step_fix.row import Row, copied
 from primus_lens_hook.step_fix.row_sender import restore_summary, send_row
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.state import State
+from primus_lens_hook.wandb_step import commits
 
 logger = logging.getLogger("wandb_step_fix")
 NO_LIMIT = sys.maxsize
-Held = Union[ReorderWindow, LateRows]
 
 
 class Reordering(State):
@@ -39,9 +37,12 @@ class Reordering(State):
         self.late = LateRows()
         self._counter = run.wandb.counter()  # what native wandb would have
         self._row: Optional[Row] = run.wandb.open  # the same of the open row
+        # wandb has it: its values came while the run was in order.
         if self._row is not None:
             self._row.handed = self._row.received = True
-        self._reach = 0  # training steps that a late call has been behind the newest
+        # Training steps that a late call has been behind the newest. 0 until there was one that
+        # could join a row: where none can, rows would wait in vain.
+        self._reach = 0
 
     @property
     def counter(self) -> Optional[int]:
@@ -54,8 +55,9 @@ class Reordering(State):
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
             logger.debug("step %d is behind %d: %s", explicit, self._counter, list(call.values))
+            # Noted after it: a call that wandb refuses says nothing of the training.
             answer = self._log_late(call)
-            run.shown(call)
+            run.note_training_step(call)
         else:
             answer = self._log_kept(call)
         self._trim()
@@ -69,6 +71,7 @@ class Reordering(State):
 
     def flush_window(self) -> None:
         """Send what native wandb would have got by now."""
+        # Not the late rows: each ends the row that is open, and native wandb has none of them.
         for row in self.window:
             self._deliver_row(row, self.window)
         restore_summary(self._run, self._row)
@@ -89,7 +92,8 @@ class Reordering(State):
             self._run.counts.flushes += 1
         self._send_late_if_due()
         waiting = [row.since for row in self.window] + [self.late.since]
-        # What is overdue still waits for the open row to end: look again later.
+        # What is overdue still waits for the open row to end: look again later. Counted, it would
+        # have the timer ask again at once, without a pause.
         return min([now, *(since for since in waiting if since > now - interval)]) + interval
 
     def waiting(self) -> List[Row]:
@@ -108,7 +112,7 @@ class Reordering(State):
         else:
             if run.limits.keep_duplicates:
                 older = self._overwritten(row, call)
-            values = None if older is None else row.fitting(call.values, call.priority)
+            values = None if older is None else row.accepted(call.values, call.priority)
             if row.training_step is None or explicit is not None:
                 row.training_step = call.training_step
         answer = self._log_late(call) if values is None else self._place(row, call, values)
@@ -117,7 +121,7 @@ class Reordering(State):
             self._log_late(each)
         if values is not None:
             run.note_keys(row, values, call, self._row)
-        run.taken(row, call, self._row)
+        run.advance(row, call, self._row)
         self._counter = row.step + row.committed
         self._row = None if row.closed else row
         return answer
@@ -133,12 +137,13 @@ class Reordering(State):
         if not values:
             return self._end_row(row, call)
         if not row.received:
+            # Copied: the caller may reuse its dict, and what waits would change with it.
             waiting = copied(values) if self._reach or row.values else None
             if waiting is not None:
                 row.timestamp = time.time()
                 row.since = row.since or time.monotonic()
                 row.ages = {**row.ages, **dict.fromkeys(waiting, self._run.age(row, call))}
-                return self.window.take(row, waiting, call)
+                return self.window.add(row, waiting, call)
             self.flush_window()
         if not row.received:
             self._make_room(row)
@@ -148,10 +153,11 @@ class Reordering(State):
 
     def _end_row(self, row: Row, call: LogCall) -> Any:
         """A call without values: it moves wandb's counter, and may end the open row."""
+        # Sent now it would overtake the rows of the window; below wandb's counter it is dropped.
         wandb = self._run.wandb
         if self.window or (call.explicit is not None and call.explicit < wandb.counter()):
-            return call.has_no_part()
-        answer = wandb.give(call, call.values, None, call.step, call.commit)
+            return call.mark_empty()
+        answer = wandb.send(call, call.values, None, call.step, call.commit)
         if row is not wandb.open or commits(call.step, call.commit):
             wandb.open = None
         return answer
@@ -166,10 +172,11 @@ class Reordering(State):
     def _log_late(self, call: LogCall) -> Any:
         """Let a call join a row of its training step that waits, or make it a late row."""
         if not call.values:
-            return call.has_no_part()
-        values = self._run.wandb.to_wait(call)
+            return call.mark_empty()
+        values = self._run.wandb.deferrable(call)
         row = self._late_row(call)
         age = self._run.age(row, call)
+        # What cannot wait goes at once, after all that native wandb has before it.
         if values is None:
             self.flush_window()
             row.at = self._run.wandb.free_step()
@@ -177,43 +184,19 @@ class Reordering(State):
             answer = send_row(self._run, row, call, call.values, ages, True)
             restore_summary(self._run, self._row)
             return answer
-        # Among them those that frameworks define late: a definition is for the whole chart.
-        named = self._named_axes()
-        axes = {**row.filled_in, **carried(values, named)}
+        axes = {**row.filled_in, **carried(values, named_axes(self._run))}
         if not axes and call.training_step is not None:  # else no row can have the same axes
             newest = self._run.steps.newest or call.training_step
             self._reach = max(self._reach, newest - call.training_step)
         held_by: Held = self.late
-        for held, other in self._joinable(row.training_step or 0, values):
-            fits = not other.again(values, call.priority)
-            if fits and self._axes_of(other, named) == axes:
-                held_by, row, values = held, other, other.fitting(values, call.priority)
-                break
+        found = find_row(self._run, self.window, self.late, row, values, axes, call.priority)
+        if found is not None:
+            held_by, row = found
+            values = row.accepted(values, call.priority)
         row.note(values, call, False)
         row.ages = {**row.ages, **dict.fromkeys(values, age)}
         row.late_keys = {**row.late_keys, **values}
-        return held_by.take(row, values, call)
-
-    def _named_axes(self) -> Set[str]:
-        return {*self._run.definitions.axes, *self._run.steps.axes}
-
-    def _joinable(self, step: int, values: Dict[str, Any]) -> List[Tuple[Held, Row]]:
-        """Rows of a training step, those of the window first, without older ones of a key.
-
-        Of two values for one key the newer must not go to wandb before the older.
-        """
-        found: List[Tuple[Held, Row]] = []
-        for held in (self.late, self.window):
-            for row in held.joinable(step):
-                if not row.ranks.keys().isdisjoint(values) and not self._run.tells_calls_apart:
-                    return found
-                found.insert(0 if held is self.window else len(found), (held, row))
-        return found
-
-    def _axes_of(self, row: Row, named: Iterable[str]) -> Dict[str, Any]:
-        """The columns that a waiting row will have of the user's axes."""
-        known = row.filled_in if row.late else self._run.axes.of_row(row.values, row)
-        return {**known, **carried(row.values, named)}
+        return held_by.add(row, values, call)
 
     def _late_row(self, call: LogCall) -> Row:
         run = self._run
@@ -221,7 +204,9 @@ class Reordering(State):
         step = self._counter if call.training_step is None else call.training_step
         row = run.row(step, call, None)
         row.late, row.training_step = True, step
-        synced = run.axes.at_call(call.values, self._row) if call.synced is None else call.synced
+        # The axes of now: by the time this row is sent the training is further, and wandb would
+        # fill in that. Most values of a GRPO training were drawn at another place so.
+        synced = run.axes.filled_in(call.values, self._row) if call.synced is None else call.synced
         row.filled_in = synced
         row.since, row.timestamp = time.monotonic(), time.time()
         return row
@@ -251,14 +236,14 @@ class Reordering(State):
     # Both kinds of rows.
 
     def _deliver_row(self, row: Row, held: Held) -> None:
-        """Send a row that waits, unless a signal handler within this call has done so.
-
-        Sent twice it would still be there once: it has a fixed step, and wandb merges equal
-        values into an open row, and drops them behind it.
-        """
+        """Send a row that waits, unless a signal handler within this call has done so."""
+        # Sent twice it would still be there once: it has a fixed step, and wandb merges equal
+        # values into an open row, and drops them behind it.
         if not row.received:
             if not (row.late or row.handed):
                 self._make_room(row)
+            # wandb adds the time of sending where the row has none, and W&B's charts over time
+            # would show the wait.
             values = {"_timestamp": row.timestamp, **row.values}
             commit = row.late or row.closed or None
             self._deliver(row, lambda: send_row(self._run, row, row, values, row.ages, commit))
@@ -266,6 +251,8 @@ class Reordering(State):
 
     def _trim(self) -> None:
         """Send what has no reason to wait, and what there is no room for."""
+        # Twice the greatest delay so far: a caller that lags varies. A guess; if it is wrong, the
+        # value becomes a late row and none is lost.
         run, limits = self._run, self._run.limits
         safe = (run.steps.newest or 0) - 2 * self._reach
         for row in self.window:
@@ -286,5 +273,6 @@ class Reordering(State):
 
     def _nothing_is_split(self) -> bool:
         """Whether native wandb has no row open that late rows would end too early."""
+        # Values that native wandb would still put into that row would become a second row.
         row = self._run.wandb.open
         return row is None or row.closed

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One row of W&B, and which values may share or wait in one. No clock, no wandb."""
+"""One row of W&B, and which values may share or wait in one.
+
+It must never read a clock, nor touch wandb.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Dict, List, Optional, Tuple
 
 from primus_lens_hook.interruption import from_signal_handler
-from primus_lens_hook.scalars import unwrap
+from primus_lens_hook.recording.scalars import unwrap
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 
 LONGEST_TEXT = 4096  # characters; a longer string goes to wandb at once, like media
@@ -72,20 +75,22 @@ class Row(Delivery):
         if keep:
             self.calls = {**self.calls, **dict.fromkeys(keys, call)}
 
-    def fitting(self, values: Dict[str, Any], priority: int) -> Dict[str, Any]:
+    def accepted(self, values: Dict[str, Any], priority: int) -> Dict[str, Any]:
         """What of `values` may join this row.
 
         Of two values for one key the one of the stronger priority (the lower number) stays.
         """
+        # Equal priorities: the later value stays, as in wandb.
         return {k: v for k, v in values.items() if self.ranks.get(k, priority) >= priority}
 
-    def again(self, values: Mapping[str, Any], priority: int) -> List[str]:
+    def repeated(self, values: Mapping[str, Any], priority: int) -> List[str]:
         """The keys that have a value of the same priority here already."""
         return [key for key in values if self.ranks.get(key) == priority]
 
 
 def weight(values: Mapping[str, Any]) -> int:
     """Bytes that these values take, roughly."""
+    # Not sys.getsizeof, which counts a dict without what is in it.
     size = PER_VALUE * len(values)
     for value in values.values():
         if type(value) in (str, list):
@@ -96,11 +101,10 @@ def weight(values: Mapping[str, Any]) -> int:
 
 
 def copied(values: Mapping[str, Any], depth: int = 0) -> Optional[Dict[str, Any]]:
-    """The values as they are now, to be sent later; None when some cannot wait.
-
-    What waits must be something that wandb never refuses: its exceptions belong into the
-    call that caused them. Media, arrays, lists and unknown objects therefore cannot wait.
-    """
+    """The values as they are now, to be sent later; None when some cannot wait."""
+    # What waits must be something that wandb never refuses: its exceptions belong into the call
+    # that caused them, and one value that it refuses later would cost the whole row. Media,
+    # arrays, lists and unknown objects (a Mock, which wandb accepts) therefore cannot wait.
     copy = {}
     for key, value in values.items():
         kept = plain(value, depth)
@@ -135,15 +139,14 @@ def _element(value: Any) -> Any:
 
 
 def _is_scalar(value: Any) -> bool:
-    """Whether wandb is known to store the element of this array: one of no dimensions.
-
-    Only the libraries' own types: wandb refuses some that look alike (a pandas Series, a
-    masked array), and a subclass may do anything.
-    """
+    """Whether wandb is known to store the element of this array: one of no dimensions."""
+    # Only the libraries' own types: wandb refuses some that look alike (a pandas Series, a polars
+    # value, a masked array), and would have been asked too late. A subclass may do anything.
     kind = type(value)
     library = kind.__module__.partition(".")[0]
     if library not in _SCALAR_LIBRARIES or getattr(value, "shape", None) != ():
         return False
+    # Not imported: without numpy in the process nothing is masked.
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())
     return not isinstance(value, masked)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives wandb the values of a row, in a run whose rows wandb would drop.
+"""Sends the values of a row to wandb, in a run whose rows wandb would drop.
 
-It must keep what native wandb has: the columns of the user's axes, and the summary.
+It must never change what native wandb has: the columns of the user's axes, and the summary.
 """
 
 from __future__ import annotations
@@ -27,18 +27,22 @@ def send_row(
     `delivery` is the call or the row that the values are from; `ages` are theirs, by key.
     """
     wandb = run.wandb
+    # The row's own values win: a user who logs an axis means that number.
     columns = {**_axes(run, row, values), **values}
     if row.late:
         run.summary.row_ended()  # it ends the row that wandb has open
     run.summary.hide(values if row.late else {k: values[k] for k in row.late_keys}, ages)
+    # Only rows that are not where native wandb has them: a definition holds for the whole key, and
+    # would move the default axis of a chart that is right.
     if row.at != row.step:
         wandb.plot_over_axis(run.definitions, columns)
-    answer = wandb.give(delivery, columns, row.training_step, row.at, commit)
+    answer = wandb.send(delivery, columns, row.training_step, row.at, commit)
     if wandb.open is not row:
         run.summary.row_ended()  # that of the row before
+    # `delivery` may be a call: the row itself is marked here, after wandb has returned.
     row.handed = row.received = True
     wandb.open = None if commit else row
-    run.axes.sent(columns)
+    run.axes.note_sent(columns)
     run.summary.note_each(values, ages)
     if commit:
         run.summary.row_ended()
@@ -48,7 +52,7 @@ def send_row(
 def _axes(run: RunContext, row: Row, values: Dict[str, Any]) -> Mapping[str, Any]:
     """The user's axes that the row must carry to have those of native wandb."""
     if row.late:
-        run.summary.filled_in(row.filled_in)
+        run.summary.note_filled_in(row.filled_in)
         return row.filled_in
     if row.received and run.wandb.open is not row:  # a late row has come between: a row apart
         row.at = run.wandb.free_step()
@@ -62,6 +66,8 @@ def restore_summary(run: RunContext, open_row: Optional[Row]) -> None:
 
     `open_row` is the one that native wandb has open.
     """
+    # wandb's summary has what came last. Written by us it is a message more: only where a late
+    # row has changed it.
     if run.summary.is_hidden:
         native = {**run.axes.native, **(EMPTY if open_row is None else open_row.axes)}
         run.wandb.write_summary(run.summary.to_restore(native))

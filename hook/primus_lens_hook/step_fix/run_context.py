@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of one run, whichever state its step fix is in."""
+"""What is known of one run, whichever state its step fix is in.
+
+It must never be used without the lock of the run's guard.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from primus_lens_hook.training_step import TrainingStep
 
 
 class RunContext:
-    """Shared by the states of a run; its caller holds a lock around everything."""
+    """Shared by the states of a run."""
 
     def __init__(self, wandb: WandbRun, steps: TrainingStep, limits: Limits) -> None:
         self.wandb = wandb
@@ -28,11 +31,13 @@ class RunContext:
         self.definitions = MetricDefinitions()
         self.axes = AxisValues(self.definitions)
         self.summary = Summary(self.definitions)
-        self.tells_calls_apart = limits.keep_duplicates
+        # Off for almost all runs: to remember the call of each key costs time in each log call.
+        self.tracks_calls = limits.keep_duplicates
         """Whether it matters which call brought a key: for priorities, and to keep duplicates."""
 
     def row(self, step: int, call: LogCall, after: Optional[Row]) -> Row:
         """A new row for a call at this step of wandb's; it ends the row `after`."""
+        # The row that it ends is not in `native` yet: it is closed when wandb has taken this call.
         latest = self.axes.native
         if after is not None and after.axes:
             latest = {**latest, **after.axes}
@@ -40,6 +45,7 @@ class RunContext:
 
     def age(self, row: Row, call: LogCall) -> Age:
         """How new a call is that belongs to this row."""
+        # Rewinds first: after a training went back to a checkpoint, its lower steps are newer.
         step = call.training_step
         return (self.steps.rewinds, row.step if step is None else step, call.number)
 
@@ -49,26 +55,28 @@ class RunContext:
         """Note that a call has put these values into a row; `before` is the row that was open."""
         keep = self.limits.keep_duplicates
         if keep:
-            call.synced = self.axes.at_call(call.values, before)
+            call.synced = self.axes.filled_in(call.values, before)
         row.note(values, call, keep)
 
-    def taken(self, row: Row, call: LogCall, before: Optional[Row]) -> None:
+    def advance(self, row: Row, call: LogCall, before: Optional[Row]) -> None:
         """Note what native wandb does with a call that it takes into a row.
 
         `before` is the row that was open; another one ends with this call.
         """
         if before is not None and before is not row:
             self.close(before)
+        # Most runs define no axis: they skip what only axes need.
         if self.definitions.axes:
-            self.axes.joined(row, call.values)
+            self.axes.note_joined(row, call.values)
             self.definitions.expand(call.keys, call.values)
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
-        if call.commit or (call.step is None and call.commit is None):  # `counter.commits`
+        # wandb_step.commits, written out: a function call less for each log call.
+        if call.commit or (call.step is None and call.commit is None):
             row.committed = True
             self.close(row)
 
-    def shown(self, call: LogCall) -> None:
+    def note_training_step(self, call: LogCall) -> None:
         """Note the training step that a call has shown."""
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
@@ -77,4 +85,4 @@ class RunContext:
         """Note that native wandb writes the row: nothing joins it any more."""
         row.closed = True
         if row.axes:
-            self.axes.closed(row)
+            self.axes.note_closed(row)

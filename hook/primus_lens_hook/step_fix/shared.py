@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a run that another process logs to: wandb's step is not predictable.
+"""The state of a run that another process logs to: wandb's step is no longer predictable.
 
-Each row goes without a step, to where wandb's counter stands: it is never dropped there. It
-carries its training step, and goes whole: a row left open would be joined by the others.
+Each row goes whole and without a step, to where wandb's counter stands, and is drawn over its
+training step. It must never leave a row open, which values of the other processes would join.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from primus_lens_hook.step_fix.state import State
 class Shared(State):
     """One run's calls, from when another process may log to it.
 
-    The process that began the run keeps a row back until no call of its own can join it any
-    more (`holds`). A child may end at any moment, without a word (`os._exit`): it does not.
+    With `holds` a row is kept back until no call of this process can join it any more.
     """
+
+    # A child never holds: it may end at any moment by os._exit, as all of multiprocessing's forked
+    # children do, and atexit is not run then.
 
     def __init__(self, run: RunContext, holds: bool, waiting: Iterable[Row] = ()) -> None:
         run.wandb.end_open_row()  # or the next row would join it
@@ -37,20 +39,21 @@ class Shared(State):
     def log(self, call: LogCall) -> Any:
         """Send a call's values, or let them wait for the rest of their row."""
         run, explicit = self._run, call.explicit
+        # It would end a row at a step; here no row of ours is open in wandb, and no step is known.
         if not call.values and explicit is not None:
-            return call.has_no_part()
+            return call.mark_empty()
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
-            axes = run.axes.at_call(call.values, self._row)
+            axes = run.axes.filled_in(call.values, self._row)
             late = run.row(explicit, call, None)
             answer = self._send_call(late, call, {**axes, **call.values})
-            run.shown(call)
+            run.note_training_step(call)
             return answer
         row = self._row if explicit in (None, self._counter) else None
         if row is None:
             row = run.row(self._counter if explicit is None else explicit, call, self._row)
         answer = self._place(row, call)
-        run.taken(row, call, self._row)
+        run.advance(row, call, self._row)
         self._counter = row.step + row.committed
         self._row = None if row.closed else row
         if row.closed:
@@ -105,8 +108,10 @@ class Shared(State):
     ) -> Any:
         run = self._run
         run.wandb.plot_over_axis(run.definitions, values)
-        answer = run.wandb.give(delivery, values, row.training_step, None, True)
-        run.axes.sent(values)
+        # A step of None, since the other process may have passed any that is known here: the row
+        # would be dropped. True, so that nothing of the others can join it.
+        answer = run.wandb.send(delivery, values, row.training_step, None, True)
+        run.axes.note_sent(values)
         run.summary.note_each(values, ages)
         run.summary.row_ended()
         return answer

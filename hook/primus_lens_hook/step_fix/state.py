@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the states of a run have in common: how its calls go to wandb, and what waits.
 
-A state never raises but what wandb or a signal handler raises; all else is a fault of ours.
+A state must never raise but what wandb or a signal handler raises; all else is an internal error.
 """
 
 from __future__ import annotations
@@ -46,10 +46,13 @@ class State:
         return []
 
     def _deliver(self, row: Row, send: Callable[[], Any]) -> None:
-        """Send a row that has waited. What wandb refuses now is counted: its caller is gone."""
+        """Send a row that has waited. What wandb refuses now is counted."""
+        # The caller of its values is gone. Raised here, the exception would come out of another
+        # call, of the timer or of `finish`, and take what waits behind this row with it.
         try:
             send()
         except Exception as error:
+            # Not handed over: wandb has not seen it, so the error is ours.
             if not row.handed or from_signal_handler(error):
                 raise
             self._run.counts.dropped += not row.received

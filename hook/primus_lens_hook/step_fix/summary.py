@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest value of each key by training step: what a run's summary has to show.
 
-wandb's summary is the value of the row it got last. A late row would put an old value
-there; this remembers what to put back, and what a reader is to be shown of rows that still
-wait. It keeps numbers and short texts, never a tensor.
+It remembers what to put back after a late row, and what a reader is to be shown of rows that
+still wait. It keeps numbers and short texts, and must never keep a tensor or a medium.
 """
+
+# wandb's summary is the value of the row that it got last. A late row puts an old value there: a
+# sweep that reads run.summary["val"] to choose its best trial would choose another one.
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Set, Tuple
 from primus_lens_hook.step_fix.metric_definitions import MAX_KEYS, MetricDefinitions
 from primus_lens_hook.step_fix.row import NEVER, Age, Row, plain
 
-MAX_ROWS = 64
+MAX_ROWS = 64  # sets of keys; a training that makes up keys has a new one for each row
 
 Path = Tuple[str, ...]
 
@@ -47,6 +49,8 @@ class Summary:
 
     def row_ended(self) -> None:
         """Note that wandb's summary shows all values that it has got."""
+        # Not with each value: wandb's summary shows a value when its row has ended, and a read in
+        # between has to answer as native wandb's does.
         entries = self._open
         if not entries:
             return
@@ -64,7 +68,7 @@ class Summary:
             row.update(_aged(values, age) if keys else values)
         self._remember(row)
 
-    def written(self, values: Mapping[Path, Any], age: Age) -> None:
+    def note_written(self, values: Mapping[Path, Any], age: Age) -> None:
         """Remember what the user has put into the summary: it is newer than any row so far."""
         self._look_into_rows()
         for path, value in values.items():
@@ -81,7 +85,7 @@ class Summary:
             self._hidden += [path for path in paths if ages[path[0]] < self._newest[path][0]]
             self._late_axes.update(values.keys() & self._definitions.axes.keys())
 
-    def filled_in(self, axes: Iterable[str]) -> None:
+    def note_filled_in(self, axes: Iterable[str]) -> None:
         """Note the axes that a late row carries for native wandb's sake."""
         self._filled_in.update(axes)
 
@@ -130,7 +134,9 @@ class Summary:
             known = newest.get(path)
             if known is not None and age < known[0]:
                 continue
-            if value is None:  # too large to keep, or nothing to put back
+            # Too large to keep, or nothing to put back. Forgotten, since the older value that is
+            # known would be put in the place of a newer one.
+            if value is None:
                 newest.pop(path, None)
             elif known is not None or len(newest) < MAX_KEYS:
                 newest[path] = (age, value)
@@ -150,6 +156,7 @@ def _leaves(values: Mapping[str, Any], prefix: Path = ()) -> Iterator[Tuple[Path
 
 def _put(shown: Dict[str, Any], path: Path, value: Any) -> None:
     """Put a value under its path; the dicts on the way are copied."""
+    # They may be wandb's own answer, of which the caller has kept a part.
     for key in path[:-1]:
         below = shown.get(key)
         shown[key] = shown = dict(below) if isinstance(below, dict) else {}

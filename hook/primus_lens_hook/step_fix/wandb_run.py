@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run as wandb has it: its counter, its open row, its summary. All calls to wandb are here.
+"""A run as wandb has it: its counter, its open row, its summary.
 
-What wandb does with a step has been the same from 0.12.0 to 0.31: above its counter it
-ends the open row and opens another, at the counter the values join the open row, below it
-they are dropped; without a step they join the open row and end it.
+All calls of the step fix to wandb are here. It must never ask wandb's service a question: that
+waits for another process, within a log call.
 """
+
+# What wandb does with a step has been the same from 0.12.0 to 0.31: above its counter it ends the
+# open row and opens another, at the counter the values join the open row, below it they are
+# dropped; without a step they join the open row and end it.
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
-from primus_lens_hook.counter import as_integer, counter_of
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
 from primus_lens_hook.step_fix.row import Row, can_encode, copied
+from primus_lens_hook.wandb_step import as_integer, counter_of
 
 Path = Tuple[str, ...]
 
@@ -43,7 +46,8 @@ class WandbRun:
         """The row that wandb has open."""
         self._run = run
         self._columns = columns  # for every row
-        self._mark = mark  # for rows that carry no step of ours: one column is dear enough
+        self._mark = mark  # for rows without AXIS: a second column would cost time and space
+        # The native functions, bound: `run._log` is ours by now, and would come back here.
         self._log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)
         self._axis_defined = False
@@ -67,6 +71,8 @@ class WandbRun:
     @staticmethod
     def integer(step: Any) -> Optional[int]:
         """A step that is no plain integer, as this wandb reads it; None if it refuses it."""
+        # Protobuf's own setter decides, since versions differ in what they take (5.0, numpy.int64,
+        # True): a step that it refuses has to be refused at the call, by wandb itself.
         records = sys.modules.get("wandb.proto.wandb_internal_pb2")
         if hasattr(records, "PartialHistoryRequest"):
             try:
@@ -83,7 +89,7 @@ class WandbRun:
         """Note that others have logged: there may be an open row, of unknown content."""
         self.open = Row(self.counter(), None, {})
 
-    def give(
+    def send(
         self,
         delivery: Delivery,
         values: Mapping[str, Any],
@@ -91,10 +97,8 @@ class WandbRun:
         step: Any,
         commit: Optional[bool],
     ) -> Any:
-        """Call wandb with the values and our columns; raises what wandb raises.
-
-        An empty row gets no columns: it ends the open row, and would make one.
-        """
+        """Call wandb with the values and our columns; raises what wandb raises."""
+        # An empty row gets no columns: it ends the open row. With one it would be a row itself.
         if not values:
             return delivery.hand_over(self._log, values, step, commit)
         columns: Dict[str, Any] = {**values, **self._columns}
@@ -106,16 +110,14 @@ class WandbRun:
             columns.update(self._mark)
         return delivery.hand_over(self._log, columns, step, commit)
 
-    def give_as_is(self, call: LogCall) -> Any:
+    def send_as_is(self, call: LogCall) -> Any:
         """Give wandb a call as it came."""
         return call.hand_over(self._log, call.values, call.step, call.commit)
 
-    def to_wait(self, call: LogCall) -> Optional[Dict[str, Any]]:
-        """A late call's values in a form that can wait; None if there is none.
-
-        What cannot wait as it is (media, arrays) is encoded now: wandb's exceptions come at
-        the call, and the values' owner may change them afterwards.
-        """
+    def deferrable(self, call: LogCall) -> Optional[Dict[str, Any]]:
+        """A late call's values in a form that can wait; None if there is none."""
+        # What cannot wait as it is (media, arrays) is encoded now: wandb's exceptions come at the
+        # call, and the values' owner may change them afterwards.
         values = copied(call.values)
         if values is None and all(map(can_encode, call.keys)):
             values = self._encoded(call)
@@ -134,6 +136,8 @@ class WandbRun:
         if to_json is None or dumps is None or replace_charts is None:
             return None
 
+        # A copy: both functions of wandb write into the dict that they are given. They are private,
+        # and looked up by name: a wandb without them gets the row at once.
         def encode() -> Dict[str, Any]:
             values = to_json(self._run, replace_charts(dict(call.values)), self.counter())
             return {key: json.loads(dumps(value)) for key, value in values.items()}
@@ -143,19 +147,14 @@ class WandbRun:
         return encoded  # type: ignore[no-any-return]
 
     def end_open_row(self) -> None:
-        """Have wandb write the row that it has open, if any.
-
-        A call without values would make an empty row where none is open.
-        """
+        """Have wandb write the row that it has open, if any."""
+        # Where none is open, a call without values would make an empty row and use up a step.
         if self.open is not None:
             self._log({}, None, True)
             self.open = None
 
     def plot_over_axis(self, definitions: MetricDefinitions, values: Mapping[str, Any]) -> None:
-        """Have wandb plot a row over its training step, but for keys that the user plots.
-
-        A key that wandb refuses as the name of a metric keeps its default axis.
-        """
+        """Have wandb plot a row over its training step, but for keys that the user plots."""
         for key in definitions.to_plot(values):
             self._try_to_define(key, step_metric=AXIS, step_sync=False)
 
@@ -171,7 +170,8 @@ class WandbRun:
         for path, value in values.items():
             # The handler before wandb-core takes nested keys only below a dict that it has.
             if len(path) > 1 and self._has_core:
-                # Not summary[path[0]][path[1]]: that asks wandb's service, which may hang.
+                # Not summary[path[0]][path[1]]: that asks wandb's service, which may hang. vars,
+                # since a name that Summary lacks is looked up as a key, in the service too.
                 records = sys.modules["wandb.sdk.interface.summary_record"]
                 item, record = records.SummaryItem(), records.SummaryRecord()
                 item.key, item.value = path, value
@@ -180,16 +180,15 @@ class WandbRun:
 
     def is_foreign(self) -> bool:
         """Whether another process began the run, and shares its counter with us."""
+        # `_init_pid` is pickled with the run and survives a fork: it is the one that began the run.
         run = self._run
         return getattr(run, "_init_pid", getattr(run, "_pid", None)) != os.getpid()
 
-    def heeds_steps(self, foreign: bool) -> bool:
-        """Whether the steps of this process's calls can be repaired; else they are wandb's.
-
-        wandb itself ignores them in shared mode; 0.12.0 ignores what forked children log. A
-        run that is attached by its id belongs to a process that cannot be told of us: wandb
-        has to have each call as native wandb would, or rows of that process would be dropped.
-        """
+    def can_repair_steps(self, foreign: bool) -> bool:
+        """Whether the steps of this process's calls can be repaired; else they are wandb's."""
+        # wandb itself ignores them in shared mode; 0.12.0 ignores what forked children log. A run
+        # that is attached by its id belongs to a process that cannot be told of us: wandb has to
+        # have each call as native wandb would, or rows of that process would be dropped.
         run = self._run
         shared_mode = getattr(getattr(run, "_settings", None), "_shared", False) is True
         by_id = bool(getattr(run, "_is_attached", False)) and not foreign
@@ -201,16 +200,18 @@ class WandbRun:
         return 0 if self._has_core else None
 
     def _define_axis(self) -> None:
-        """Have wandb neither chart nor summarize our column.
-
-        Not before wandb-core: there any definition ends the summaries of nested values.
-        """
+        """Have wandb neither chart nor summarize our column."""
+        # Not before wandb-core: the handler of 0.17 ends the summaries of nested values once any
+        # metric is defined, and a run in order would lose them.
         self._axis_defined = True
         if self._has_core:
             self._try_to_define(AXIS, hidden=True, summary="none")
 
     def _try_to_define(self, key: str, **how: Any) -> None:
+        # A dot in a name stands for a nested key to wandb, unless it is escaped. A key such as
+        # `f1*100` is refused (stars are for patterns): when the exception ended the step fix, 35
+        # values that native wandb keeps were lost. Where they are drawn matters less.
         try:
             self._define(key.replace(".", "\\."), **how)
-        except Exception:  # the values matter more than where they are drawn
+        except Exception:
             return

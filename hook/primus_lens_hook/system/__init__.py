@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the machine does while the training logs. Imported when the user asks for it alone."""
+"""System metrics: what the machine does while the training logs.
+
+Imported only on request. It must never run in a log call, nor wait for a driver in the training's
+own threads.
+"""
 
 from __future__ import annotations
 

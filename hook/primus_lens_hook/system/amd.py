@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AMD's GPUs, as the amdgpu driver tells of them in sysfs, under the indices that HIP gives them.
+"""AMD's GPUs, as the amdgpu driver shows them in sysfs, under the indices that HIP gives them.
 
-The amdsmi package reads the same files, and needs a library of ROCm for it. What a device does
-not offer is left out. A card that is cut into partitions counts as one. It must never write.
+What a device does not offer is left out; a card that is cut into partitions counts as one. It
+must never write to sysfs, where a write changes the card.
 """
+
+# Not the amdsmi package: it reads the same files, and needs a library of ROCm that images of
+# trainings rarely have.
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import glob
 import os
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from primus_lens_hook.system import Sample, visible
+from primus_lens_hook.system import Sample, visible_devices
 
 AMD = "0x1002"
 # Name in contract.SAMPLE_OF_GPU, files of which the first there is holds it, and how many of the
@@ -20,6 +23,7 @@ FILES: Tuple[Tuple[str, Tuple[str, ...], int], ...] = (
     ("util", ("gpu_busy_percent",), 1),
     ("memory_used_bytes", ("mem_info_vram_used",), 1),
     ("memory_total_bytes", ("mem_info_vram_total",), 1),
+    # Which of the two exists depends on the card; the average is the steadier one. In microwatts.
     ("power_watts", ("hwmon/hwmon*/power1_average", "hwmon/hwmon*/power1_input"), 1000000),
     ("sm_clock_hertz", ("hwmon/hwmon*/freq1_input",), 1),
     ("memory_clock_hertz", ("hwmon/hwmon*/freq2_input",), 1),
@@ -31,7 +35,8 @@ def find(
     sysfs: str = "/sys", dev: str = "/dev", environ: Mapping[str, str] = os.environ
 ) -> Optional[Amdgpu]:
     """The GPUs that HIP shows this process; None where there are none."""
-    if not os.path.exists(os.path.join(dev, "kfd")):  # no ROCm without it
+    # No ROCm without it: a desktop's card, or a node's that this pod was not given.
+    if not os.path.exists(os.path.join(dev, "kfd")):
         return None
     gpus = _visible(_gpus(sysfs, dev), environ)
     return Amdgpu(gpus) if gpus else None
@@ -70,6 +75,8 @@ def _gpus(sysfs: str, dev: str) -> List[_Gpu]:
     found: Dict[int, str] = {}
     for node in glob.glob(os.path.join(glob.escape(sysfs), "class/drm/renderD[0-9]*")):
         name, directory = os.path.basename(node), os.path.join(node, "device")
+        # sysfs shows all cards of the node in each container. The device node under /dev is what
+        # the device plugin gives to it, and what HIP counts.
         ours = os.path.exists(os.path.join(dev, "dri", name))
         driven = os.path.exists(os.path.join(directory, "mem_info_vram_total"))
         if ours and driven and _read(directory, "vendor") == AMD:
@@ -78,6 +85,7 @@ def _gpus(sysfs: str, dev: str) -> List[_Gpu]:
 
 
 def _gpu(directory: str) -> _Gpu:
+    # Older cards have none: then there is no uuid, and no selector but the index.
     serial = _read(directory, "unique_id")
     return _Gpu(
         uuid=_uuid(serial, _read(directory, "device")),
@@ -96,6 +104,7 @@ def _files(directory: str) -> Iterator[Tuple[str, str, int]]:
 
 def _thermometer(directory: str) -> Iterator[Tuple[str, str, int]]:
     sensors = {}
+    # Reversed, so that of two sensors of one label the first stays in the table.
     for path in reversed(_match(directory, "hwmon/hwmon*/temp*_input")):
         stem = path[: -len("_input")]
         sensors[_read(stem + "_label")] = path
@@ -120,7 +129,9 @@ def _uuid(serial: str, device: str) -> str:
 
 
 def _visible(gpus: List[_Gpu], environ: Mapping[str, str]) -> List[_Gpu]:
-    """What ROCr leaves of all, and HIP of that; an empty wish hides all from ROCr alone."""
+    """What ROCr leaves of all, and HIP of that."""
+    # Two filters, one after the other: HIP's indices count what ROCr has left. Set to nothing, the
+    # variable of ROCr hides all GPUs; to HIP it is as if it were not set.
     rocr = environ.get("ROCR_VISIBLE_DEVICES")
     if rocr is not None:
         gpus = _chosen(gpus, rocr.upper())
@@ -131,13 +142,15 @@ def _visible(gpus: List[_Gpu], environ: Mapping[str, str]) -> List[_Gpu]:
 def _chosen(gpus: List[_Gpu], wanted: str) -> List[_Gpu]:
     by_index = {str(index): gpu for index, gpu in enumerate(gpus)}
     by_selector = {gpu.selector: gpu for gpu in gpus}
-    return visible.chosen(
-        wanted, lambda entry: by_index.get(entry) or visible.by_uuid(entry, by_selector)
+    return visible_devices.chosen(
+        wanted, lambda entry: by_index.get(entry) or visible_devices.by_uuid(entry, by_selector)
     )
 
 
 def _read(*parts: str) -> str:
     """Content of a file of one line; empty where there is none, or the device does not answer."""
+    # A file of sysfs opens and then fails to be read (EINVAL, EBUSY, EPERM) while the card sleeps
+    # or is being reset. That value is missing, and no other.
     try:
         with open(os.path.join(*parts)) as file:
             return file.read().strip()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the container of this process uses, and the most that it may, as its cgroup says.
 
-Both versions, and machines that have controllers in each. Formats: cgroups(7), the kernel's
-Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst, mountinfo in proc(5).
+Formats: cgroups(7), the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst, mountinfo
+in proc(5). It must never show the node's numbers for the container's.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ class Cgroup:
         self.read()
 
     def read(self) -> Sample:
-        """What is known now; sys_… only where there is a limit, else the node's word holds."""
+        """What is known now; sys_… only where there is a limit, else the node's value stays."""
         sample: Sample = {}
         if self._memory:
             used = _memory_used(self._memory[0])
             sample["container_memory_used_bytes"] = used
+            # Read each time: limits change while the pod runs (in-place resize of Kubernetes).
             limit = _smallest(self._memory, _memory_limit, self._bytes)
             if limit is not None:
                 sample["container_memory_limit_bytes"] = int(limit)
@@ -61,6 +62,8 @@ class Cgroup:
 def _directories(proc: str) -> Dict[str, List[str]]:
     """By controller: the directories of the process's cgroup and of its visible parents."""
     paths = {}  # of each controller of version 1; "" stands for version 2
+    # systemd's hybrid mode has controllers in both versions at once: each is looked up by itself.
+    # Split at the first two colons: a cgroup's name may hold more (`…:cri-containerd:…`).
     for line in _text(proc + "/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
@@ -92,6 +95,7 @@ def _mounts(proc: str) -> Dict[str, Tuple[str, str]]:
     points: Dict[str, Tuple[str, List[str]]] = {}
     for line in _text(proc + "/mountinfo").splitlines():
         fields, _, rest = line.partition(" - ")
+        # Spaces of paths are written as octal. The fields before " - " vary in number.
         root, point = (each.replace("\\040", " ") for each in fields.split()[3:5])
         kind, _, options = rest.split(" ", 2)
         if kind in ("cgroup", "cgroup2"):  # the last that is mounted at a point is seen there
@@ -100,13 +104,13 @@ def _mounts(proc: str) -> Dict[str, Tuple[str, str]]:
 
 
 def _lineage(path: str, root: str, point: str) -> List[str]:
-    """The cgroup's directory and its parents' up to the mount, without the node's own.
-
-    A path that is not below the mounted root means that the container sees its own cgroup
-    alone, at the mount; one outside of the namespace of cgroups is in no directory we know.
-    """
+    """The cgroup's directory and its parents' up to the mount, without the node's own."""
+    # A path of `/../…` lies outside of the cgroup namespace, in no directory that we can see: what
+    # is mounted there is somebody else's.
     if path.startswith("/..") or root.startswith("/.."):
         return []
+    # Version 1 in a container: /proc/self/cgroup shows the host's path, and the mount shows the
+    # container's own cgroup alone, at its top. The path is then not below the mounted root.
     root = root.rstrip("/")
     inside = (path + "/").startswith(root + "/")
     directory = os.path.normpath(point + path[len(root) :]) if inside else point
@@ -130,6 +134,8 @@ def _is_unified(directory: str) -> bool:
 
 def _memory_used(directory: str) -> int:
     """As kubelet counts: without the pages of files that the kernel can drop at once."""
+    # The usage itself holds the page cache: a training that reads its data set would stand at
+    # its limit for ever. This is the working set, which kubelet evicts by.
     if _is_unified(directory):
         usage, inactive = "memory.current", "inactive_file"
     else:
@@ -163,6 +169,7 @@ def _smallest(
     lineage: List[str], read: Callable[[str], Optional[float]], whole: float
 ) -> Optional[float]:
     """The smallest limit of a cgroup and its parents; None if it leaves the whole node."""
+    # A container without a limit may be in a pod, or under a Slurm step, that has one.
     limits = [limit for limit in map(read, lineage) if limit is not None and limit < whole]
     return min(limits, default=None)
 

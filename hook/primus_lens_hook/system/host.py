@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node, and the tree of processes that this rank is, as psutil or /proc shows them."""
+"""The node, and the tree of processes that this rank is, as psutil or /proc shows them.
+
+What ends in `_total` must never fall: Prometheus takes a fall for a restart.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import Dict, Hashable, Mapping, Optional, Union
 
-from primus_lens_hook.system import Sample, private
+from primus_lens_hook.system import Sample, vendored
 from primus_lens_hook.system.proc import Proc
-from primus_lens_hook.system.with_psutil import Psutil
+from primus_lens_hook.system.psutil_source import Psutil
 
 # What each disk, network interface and process has, by the names of the contract.
 Parts = Dict[Hashable, Dict[str, float]]
 
 
 def find() -> Optional[Host]:
-    """The user's psutil, else the private copy, else /proc; None where none is at hand."""
-    psutil = private.load("psutil")
+    """The user's psutil, else the vendored copy, else /proc; None where there is none."""
+    psutil = vendored.load("psutil")
     if psutil is not None:
         return Host(Psutil(psutil))
     return Host(Proc()) if os.path.exists("/proc/self/stat") else None
@@ -29,6 +32,8 @@ class Host:
         self.name = system.name
         self._system = system
         self._sums = Sums()
+        # A share needs two readings. psutil's cpu_percent keeps the last one in its module, where
+        # the user's own call would begin ours anew.
         self._last = system.cpu_times()
 
     def read(self) -> Sample:
@@ -45,6 +50,8 @@ class Host:
             **self._sums.of(parts),
         }
         (busy, time), (last_busy, last_time) = system.cpu_times(), self._last
+        # Equal in two readings within a tick of the kernel (10 ms); and proc(5) warns that iowait,
+        # a part of the sum, may fall.
         if time > last_time:
             percent = 100.0 * max(0.0, busy - last_busy) / (time - last_time)
             sample["sys_cpu_percent"] = sample["node_cpu_percent"] = percent
@@ -64,7 +71,8 @@ class Sums:
         for key, seen in self._seen.items():
             now = parts.get(key)
             for name, value in seen.items():
-                # Ended, or begun anew: an interface may come back, and count from nothing.
+                # A worker that ends takes its seconds with it, which the training has used all the
+                # same. Or begun anew: an interface may come back, and count from nothing.
                 if now is None or now.get(name, value) < value:
                     _add(self._gone, name, value)
         before, self._seen = self._seen, {}

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NVIDIA's GPUs, as NVML tells of them, under the indices that CUDA gives them in this process.
+"""NVIDIA's GPUs, as NVML shows them, under the indices that CUDA gives them in this process.
 
 A value that a device or a driver does not offer is left out, and a device in trouble spoils no
-other. A slice of a GPU (MIG) has no more than a name and memory of its own. Indices are in the
-order of the bus, which is CUDA's unless unlike GPUs are mixed. It must never wait for an event,
-nor be used in a child of the process that made it.
+other. It must never wait for an event, nor be used in a child of the process that made it.
 """
+
+# NVML counts in the order of the bus. CUDA does so unless unlike GPUs are mixed: then its fastest
+# is 0, and only CUDA_DEVICE_ORDER=PCI_BUS_ID makes the two agree.
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import os
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from primus_lens_hook.system import Sample, private, visible
+from primus_lens_hook.system import Sample, vendored, visible_devices
 
 LIBRARY = "libnvidia-ml.so.1"
 MAX_EVENTS = 64  # of one reading: a GPU in distress may report without end
@@ -25,11 +26,13 @@ Value = Union[float, int, str]
 def find(environ: Mapping[str, str] = os.environ) -> Optional[Nvml]:
     """The GPUs that CUDA shows this process; None without a driver or a GPU."""
     try:
-        ctypes.CDLL(LIBRARY)  # without a driver this is all that it costs
-        nvml = private.load("pynvml")
+        # Without a driver this is all that it costs: the bindings are 8,000 lines to compile.
+        ctypes.CDLL(LIBRARY)
+        nvml = vendored.load("pynvml")
         if nvml is None:
             return None
-        nvml.nvmlInit()  # never undone: others in this process may count on it
+        # Never undone: NVML counts its users, and the last shutdown ends it for all handles.
+        nvml.nvmlInit()
         gpus = [_Gpu(nvml, part) for part in _visible(nvml, environ.get("CUDA_VISIBLE_DEVICES"))]
     except Exception:  # a driver that does not fit its library, or does not answer
         return None
@@ -67,7 +70,8 @@ class _Gpu:
         self._part = part
         self._name = _text(nvml.nvmlDeviceGetName, part.handle)
         self._measures = MEMORY if part.is_slice else MEMORY + MEASURES
-        # A set for each, since a lost GPU fails all that wait with it.
+        # A slice (MIG) has no more than a name and memory of its own. A set of events for each GPU,
+        # since a lost one fails all that wait with it.
         self._events = None if part.is_slice else _watch_for_xids(nvml, part.handle)
         self._xids = 0
 
@@ -89,6 +93,8 @@ class _Gpu:
 
     def _count_xids(self) -> None:
         for _ in range(MAX_EVENTS):
+            # A timeout of 0 asks, and does not wait: a wait holds the sampler, whose other values
+            # would be missing meanwhile.
             try:
                 event = self._nvml.nvmlEventSetWait(self._events, 0)
             except Exception:  # there is none (a timeout), or the GPU is lost
@@ -98,6 +104,7 @@ class _Gpu:
 
 
 def _watch_for_xids(nvml: ModuleType, handle: Any) -> Any:
+    # Events that came before are not told: the counter begins at 0, and says so in the contract.
     try:
         events = nvml.nvmlEventSetCreate()
         nvml.nvmlDeviceRegisterEvents(handle, nvml.nvmlEventTypeXidCriticalError, events)
@@ -149,7 +156,7 @@ MEASURES: Measures = (
 
 
 def _visible(nvml: ModuleType, wanted: Optional[str]) -> List[_Part]:
-    """What CUDA lets this process use; without a wish all of it, and all slices."""
+    """What CUDA lets this process use; all of it, and all slices, if no list is given."""
     by_index: Dict[int, List[_Part]] = {}
     by_uuid: Dict[str, _Part] = {}
     for index in range(nvml.nvmlDeviceGetCount()):
@@ -165,9 +172,9 @@ def _visible(nvml: ModuleType, wanted: Optional[str]) -> List[_Part]:
     def named(entry: str) -> Optional[_Part]:
         if entry.isdigit():  # of a GPU that is sliced, CUDA takes the first slice
             return next(iter(by_index.get(int(entry), ())), None)
-        return visible.by_uuid(entry, by_uuid)
+        return visible_devices.by_uuid(entry, by_uuid)
 
-    return visible.chosen(wanted, named)
+    return visible_devices.chosen(wanted, named)
 
 
 def _parts(nvml: ModuleType, whole: _Part) -> List[_Part]:

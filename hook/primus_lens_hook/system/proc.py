@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Linux says of the node and of this process's tree, where there is no psutil.
 
-The formats are proc(5)'s and the kernel's Documentation/admin-guide/iostats.rst.
+The formats are proc(5)'s and the kernel's Documentation/admin-guide/iostats.rst. It must never
+read more than a few files for each process of the node.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ SECTOR = 512  # bytes; the kernel counts in these, whatever the disk's own are
 
 def counts_once(disk: str) -> bool:
     """Whether a block device is a disk: no partition, no volume made of disks, no loop."""
+    # Bytes of sda1 are in sda's already, those of an md or dm device in its disks'. Without sysfs
+    # there is no telling, and all of them count.
     return not os.path.isdir("/sys/block") or os.path.exists("/sys/block/%s/device" % disk)
 
 
@@ -24,6 +27,7 @@ class Proc:
     name = "proc"
 
     def __init__(self) -> None:
+        # Of the process that made it: a forked child makes its own.
         self._me = os.getpid()
         self._tick = 1.0 / os.sysconf("SC_CLK_TCK")
         self._page = os.sysconf("SC_PAGE_SIZE")
@@ -39,6 +43,7 @@ class Proc:
 
     def memory(self) -> Tuple[int, int]:
         """Bytes of the node that are not available, and all of its bytes."""
+        # Not MemFree: the page cache of a training that reads its data fills all memory.
         found = dict(line.split(":") for line in _lines("/proc/meminfo"))
         total, available = (
             int(found[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable")
@@ -48,6 +53,8 @@ class Proc:
     def networks(self) -> Dict[Hashable, Dict[str, float]]:
         """Bytes of each network interface in this network namespace, but for loopback."""
         found: Dict[Hashable, Dict[str, float]] = {}
+        # Two lines of headers come first. The name and its first number may stand together,
+        # without a space.
         with contextlib.suppress(OSError):
             for line in _lines("/proc/self/net/dev")[2:]:
                 name, _, numbers = line.partition(":")
@@ -82,7 +89,8 @@ class Proc:
                     "process_resident_memory_bytes": int(stat[21]) * self._page,
                     "process_threads": int(stat[17]),
                 }
-                # Next what another user's processes do not show.
+                # What another user's processes do not show comes last: the OSError then leaves
+                # what is above in place.
                 values["process_open_fds"] = len(os.listdir("/proc/%d/fd" % pid))
                 io = dict(line.split(":") for line in _lines("/proc/%d/io" % pid))
                 values["process_read_bytes_total"] = int(io["read_bytes"])
@@ -90,7 +98,9 @@ class Proc:
         return found
 
     def _tree(self) -> List[int]:
-        # A node may have thousands of processes. What is no descendant does not become one.
+        # A node may have thousands of processes, and /proc/PID/task/PID/children is not in every
+        # kernel. The parent of each is read once: what is no descendant does not become one, and a
+        # descendant whose parent ends (its parent is 1 from then on) stays one.
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
         known = self._parents
         self._parents = {pid: known[pid] if pid in known else _parent(pid) for pid in pids}
@@ -111,7 +121,8 @@ def _parent(pid: int) -> int:
 
 
 def _stat(pid: int) -> List[str]:
-    """The fields after the command's name, which may hold anything: state, parent and so on."""
+    """The fields after the command's name: state, parent and so on."""
+    # The name may hold spaces and parentheses, `(my (train) job)`: split at the last one.
     return _text("/proc/%d/stat" % pid).rpartition(")")[2].split()
 
 
@@ -120,5 +131,6 @@ def _lines(path: str) -> List[str]:
 
 
 def _text(path: str) -> str:
+    # A command's name need not be UTF-8, and the locale of a container is often C.
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which GPUs a variable such as CUDA_VISIBLE_DEVICES leaves to this process, and in which order."""
+"""Which GPUs a variable such as CUDA_VISIBLE_DEVICES leaves to this process, in which order.
+
+It must never number GPUs otherwise than the training's own library does.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ PREFIXES = ("GPU-", "MIG-")
 
 
 def chosen(wanted: str, named: Callable[[str], Optional[Gpu]]) -> List[Gpu]:
-    """The GPUs of a list of indices and UUIDs, of which the first that names none ends the list.
-
-    One that is named twice makes the list invalid, as CUDA and PyTorch have it.
-    """
+    """The GPUs of a list of indices and UUIDs, in its order."""
+    # Two rules of CUDA that a reader of the list would not guess: the first entry that names no
+    # GPU ends it, those behind are not visible (`0,-1,1` is one GPU); and one that is named twice
+    # makes the whole list invalid, as PyTorch has it too.
     gpus: List[Gpu] = []
     for entry in wanted.split(","):
         gpu = named(entry.strip())
@@ -27,6 +30,8 @@ def chosen(wanted: str, named: Callable[[str], Optional[Gpu]]) -> List[Gpu]:
 
 def by_uuid(entry: str, gpus: Dict[str, Gpu]) -> Optional[Gpu]:
     """The one GPU whose UUID this is, or begins with this."""
+    # Abbreviated UUIDs are allowed where they name one device. Without the prefix, an index such
+    # as `0` would be looked up as one.
     if not entry.startswith(PREFIXES):
         return None
     found = [gpu for uuid, gpu in gpus.items() if uuid.startswith(entry)]

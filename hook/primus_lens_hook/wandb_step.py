@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wandb's step: the counter that it keeps for each run, and how it reads a caller's step."""
+"""wandb's step: the counter that it keeps for each run, and how it reads a caller's step.
+
+It must never ask wandb's service, which may be slow or gone.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from typing import Any, Optional, Tuple
 
 def current_step(run: Any) -> Any:
     """Wandb's own counter of the run's open row, or None for a run that has none."""
+    # Not `run.step`: in wandb 0.31 that property sends a request to the service, and waits for the
+    # answer for up to 30 seconds.
     owner, name = counter_of(run)
     return getattr(owner, name, None)
 
 
 def counter_of(run: Any) -> Tuple[Any, str]:
-    """Where a run has its counter: an object and the name of its attribute.
-
-    It is `_local_step` since 0.2x, `_step` before, `history._step` up to 0.12.
-    """
+    """Where a run has its counter: an object and the name of its attribute."""
+    # `_local_step` since 0.2x, `_step` before, `history._step` up to 0.12. None of them is public:
+    # a wandb that names it otherwise gives no counter, and no step is known for such rows.
     for name in ("_local_step", "_step"):
         if getattr(run, name, None) is not None:
             return run, name
@@ -26,6 +30,7 @@ def counter_of(run: Any) -> Tuple[Any, str]:
 
 def commits(step: Any, commit: Any) -> bool:
     """Whether such a call ends the open row, by wandb's rule."""
+    # Truth, not `is True`: wandb tests `commit` so too.
     return bool(commit) or (step is None and commit is None)
 
 
@@ -33,7 +38,10 @@ def as_integer(step: Any) -> Optional[int]:
     """A step as wandb will read it; None when there is none, or none to be read."""
     if type(step) is int:
         return step
+    # __index__ as protobuf does: numpy and torch integers are steps, strings of digits are not.
     try:
         return int(operator.index(step))  # up to 3.9 the index of True is True
     except Exception:  # an object's own __index__ may raise anything
+        # 5.0 is a step to frameworks. NaN and the infinities fail the comparison, and int() would
+        # raise for them.
         return int(step) if isinstance(step, float) and step == step // 1 else None

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where psutil and pynvml come from: the user's own, or else the copy beside this package.
 
-The copy is loaded under a name below this module's. So sys.path stays as it is, also for other
-threads, and nobody who imports `psutil` later ever meets ours. It must never raise, nor print.
+The copy must never become importable by its own name, nor change sys.path. `load` must never
+raise, nor print.
 """
+
+# The copy is loaded under a name below this module's: whoever imports `psutil` later, to see
+# whether it is there or which version it has, must not meet ours. To put its directory on
+# sys.path for a moment would show it to all other threads.
 
 from __future__ import annotations
 
@@ -19,8 +23,8 @@ import primus_lens_hook
 
 
 def load(name: str) -> Optional[ModuleType]:
-    """The top-level package of this name: the user's, the private copy, or None."""
-    return _of_user(name) or _private(name)
+    """The top-level package of this name: the user's, the vendored copy, or None."""
+    return _of_user(name) or _vendored(name)
 
 
 def _of_user(name: str) -> Optional[ModuleType]:
@@ -37,7 +41,7 @@ def _of_user(name: str) -> Optional[ModuleType]:
     return module if getattr(module, "__file__", None) else None
 
 
-def _private(name: str) -> Optional[ModuleType]:
+def _vendored(name: str) -> Optional[ModuleType]:
     alias = "%s.%s" % (__name__, name)
     if alias in sys.modules:
         return sys.modules[alias]
@@ -52,14 +56,14 @@ def _private(name: str) -> Optional[ModuleType]:
         assert spec.loader is not None
         module = sys.modules[alias] = module_from_spec(spec)  # its parts look for it there
         spec.loader.exec_module(module)
-        _tell_where(module)
+        _set_procfs_path(module)
         return module
     except Exception:  # none here, or none for this machine
         sys.modules.pop(alias, None)
         return None
 
 
-def _tell_where(module: ModuleType) -> None:
+def _set_procfs_path(module: ModuleType) -> None:
     """For psutil, which asks sys.modules for itself: there it is not, or is the user's."""
     for part in ("_common", "_pslinux"):
         loaded = sys.modules.get("%s.%s" % (module.__name__, part))

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what users log to JSON text: flat keys, plain values.
 
-Numbers, booleans, strings and null go by value, numpy, torch and JAX scalars too. Media
-and all other objects leave only `{"_type": …}`: their content is W&B's business. It must
-never change the user's objects, and one odd value must never cost the rest of the row.
-
-A row is mostly numbers under keys that never change: such a line is printed by a template
-kept for its keys, in about half the time of the general way.
+Numbers, booleans, strings and null go by value, numpy, torch and JAX scalars too; all other
+objects leave only `{"_type": …}`. It must never change the user's objects, and one odd value
+must never cost the rest of the row.
 """
 
 from __future__ import annotations
@@ -21,10 +18,14 @@ MAX_DEPTH = 32  # of nested dicts; deeper ones (or endless ones) become {"_type"
 KEPT_TEMPLATES = 256  # a training that makes up keys for each row must not fill the memory
 LARGE = 1e300  # no row that adds up to less holds an infinity, or an int too long to print
 
+# Exact types: repr is their JSON. That of a bool is `True`, that of a numpy.float64, a subclass of
+# float, is `np.float64(0.5)` since numpy 2.
 NUMBERS = {float, int}
 # check_circular: `_flatten` builds the dict afresh, it cannot contain itself.
 _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
+# A row is mostly numbers under keys that never change: such a line is printed by a template that
+# is kept for its keys, in about half the time of the general way.
 # The start of a record's line: Unix seconds, then the step or `null`. Printed as two integers,
 # the seconds cost a fifth of what the digits of a float do.
 LINE = '{"timestamp":%d.%06d,"step":%s,"data":{'
@@ -55,6 +56,7 @@ def start_of_line(
 
 def encode(data: Mapping[str, Any]) -> str:
     """The members of a flat JSON object, `"loss":0.5,"n.a":1`, for one log call's data."""
+    # In the order of the row, and a later key wins: {"a.b": 1, "a": {"b": 2}} is one column.
     flat: Dict[str, Any] = {}
     for key, value in data.items():
         _flatten(flat, key, value, 0)
@@ -62,6 +64,8 @@ def encode(data: Mapping[str, Any]) -> str:
 
 
 def _template(keys: Tuple[str, ...]) -> str:
+    # Emptied as a whole: another thread may be in here, and to look for the oldest one would
+    # need a lock for each log call.
     if len(_templates) >= KEPT_TEMPLATES:
         _templates.clear()
     members = "".join(json.dumps(key).replace("%", "%%") + ":%r," for key in keys)
@@ -83,11 +87,14 @@ def _flatten(flat: Dict[str, Any], key: str, value: Any, depth: int) -> None:
 
 def plain(value: Any) -> Any:
     """A JSON value for one logged value; non-finite numbers by their names."""
+    # bool before int, of which it is a subclass.
     if value is None or isinstance(value, bool):
         return value
+    # Subclasses become plain: json prints them by methods of theirs.
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
+        # Python 3.11 raises for an int of more than 4300 digits; a reader's float ends at 1e308.
         return int(value) if -LARGE < value < LARGE else _type_only(value)
     if isinstance(value, float):
         return _finite(float(value))
@@ -98,11 +105,9 @@ def plain(value: Any) -> Any:
 
 
 def unwrap(value: Any) -> Any:
-    """The number in an array of one element (numpy, torch, JAX); other values as they are.
-
-    Such arrays count as their element in wandb's own conversion too, which also brings a
-    GPU's value to the host.
-    """
+    """The number in an array of one element (numpy, torch, JAX); other values as they are."""
+    # For a GPU's tensor, item() waits for the GPU. wandb's own conversion does so for the same
+    # call, and counts such arrays as their element too.
     if not hasattr(value, "item") or not hasattr(value, "shape"):
         return value
     if any(length != 1 for length in value.shape):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`wandb_runs.json`: which runs a process logged to, and how they began and ended.
 
-Replaced atomically when a run is first seen, every few seconds while it logs, and when it
-finishes or the process ends. A failure
-to write it is nobody's concern but one line on stderr: the records matter more.
+Replaced when a run is first seen, every few seconds while it logs, and when it finishes. A
+failure to write it is one warning and must never stop the records, which matter more.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Dict, Optional
 
-from primus_lens_hook import __version__, complaints, contract, jsonfile
+from primus_lens_hook import __version__, contract
 from primus_lens_hook.identity import Identity
+from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.warn_once import warn_once
 
 KEPT = 100  # runs per file; a sweep goes through thousands in one process
 TEXTS = ("project", "entity", "name", "group", "job_type")
@@ -35,7 +36,9 @@ class Runs:
 
     def begin(self, run_id: str, run: Any) -> None:
         """Note a run that logs for the first time in this process."""
-        self._runs.pop(run_id, None)  # a resumed run is the newest again
+        # Dicts keep the order of insertion, not of update: a resumed run has to be taken out to
+        # become the newest again, or the limit below would drop it while it logs.
+        self._runs.pop(run_id, None)
         self._runs[run_id] = {
             **describe(run),
             "start": time.time(),
@@ -71,10 +74,12 @@ class Runs:
         step_fix: Optional[Dict[str, int]],
     ) -> None:
         """Note the end of a run that `begin` was called for."""
+        # `finish` and the exit both come here, in either order; the first has the true time.
         entry = self._runs.get(run_id)
         if entry is None or entry["finish"] is not None:
             return
         entry.update(
+            # Once more: scripts set run.name and run.tags after wandb.init.
             describe(run),
             finish=time.time(),
             exit_code=exit_code,
@@ -87,15 +92,13 @@ class Runs:
         try:
             jsonfile.replace(self._path, self._runs)
         except OSError as error:
-            complaints.once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
+            warn_once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
 
 
 def describe(run: Any) -> Dict[str, Any]:
-    """What W&B knows the run by.
-
-    A disabled run of an old wandb answers every attribute with an object of its own, and
-    a property may raise: whatever is not plainly text counts as unknown.
-    """
+    """What W&B knows the run by."""
+    # A disabled run of an old wandb answers every attribute with a dummy object, which is
+    # neither None nor JSON: whatever is not plainly text counts as unknown.
     known: Dict[str, Any] = {name: _text(run, name) for name in TEXTS}
     tags = _attribute(run, "tags")
     known["tags"] = [str(tag) for tag in tags] if isinstance(tags, (tuple, list)) else []
@@ -116,6 +119,8 @@ def _attribute(owner: Any, name: str) -> Any:
 
 
 def _load(path: str) -> Dict[str, Dict[str, Any]]:
+    # A process before this one, in a restarted container, has written its runs here: a process
+    # that does not know them would delete them. The file is the user's to spoil.
     try:
         with open(path) as file:
             runs = json.load(file)

@@ -12,7 +12,7 @@ import matrix
 import primus_lens_hook
 import pytest
 
-LOAD = "from primus_lens_hook.system import private\n"
+LOAD = "from primus_lens_hook.system import vendored\n"
 NAMES = ["psutil", "pynvml"]
 
 
@@ -51,16 +51,16 @@ def write(directory, **modules):
 @pytest.mark.parametrize("version", [cell.python for cell in matrix.MATRIX])
 def test_the_copies_work_in_each_python(tree, version):
     python = matrix.interpreter(version) or pytest.skip(f"no Python {version} on this machine")
-    psutil = "psutil = private.load('psutil')\nprint(psutil.virtual_memory().total > 0, "
+    psutil = "psutil = vendored.load('psutil')\nprint(psutil.virtual_memory().total > 0, "
     psutil += "psutil.Process().memory_info().rss > 0, psutil.cpu_percent() >= 0)\n"
-    pynvml = "print(private.load('pynvml').NVMLError(9).value)"
+    pynvml = "print(vendored.load('pynvml').NVMLError(9).value)"
     assert run(psutil + pynvml, tree, python=python) == "True True True\n9"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_users_own_comes_first(tree, tmp_path, name):
     user = write(tmp_path / "user", **{name: "mine = True"})
-    program = f"import {name}\nprint(private.load('{name}') is {name}, {name}.mine)"
+    program = f"import {name}\nprint(vendored.load('{name}') is {name}, {name}.mine)"
     assert run(program, tree, user) == "True True"
 
 
@@ -70,8 +70,8 @@ def test_a_later_import_does_not_find_the_copy(tree, tmp_path, name):
     program = f"""
 import sys
 path = list(sys.path)
-copy = private.load('{name}')
-print('{name}' in sys.modules, sys.path == path, private.load('{name}') is copy)
+copy = vendored.load('{name}')
+print('{name}' in sys.modules, sys.path == path, vendored.load('{name}') is copy)
 sys.path.append({str(user)!r})
 import {name}
 print({name}.mine, {name} is copy)
@@ -84,24 +84,24 @@ print({name}.mine, {name} is copy)
 )
 def test_the_copy_stands_in_for_a_broken_one(tree, tmp_path, text):
     user = write(tmp_path / "user", pynvml=text)
-    assert "private" in run("print(private.load('pynvml').__name__)", tree, user)
+    assert ".vendored." in run("print(vendored.load('pynvml').__name__)", tree, user)
 
 
 def test_a_directory_of_that_name_is_not_the_users_own(tree, tmp_path):
     (tmp_path / "user" / "pynvml").mkdir(parents=True)
-    program = "print(private.load('pynvml').__name__)"
-    assert "private" in run(program, tree, tmp_path / "user")
+    program = "print(vendored.load('pynvml').__name__)"
+    assert ".vendored." in run(program, tree, tmp_path / "user")
 
 
 def test_without_either_there_is_none(tree):
     shutil.rmtree(tree / "private")
-    assert run("print(private.load('psutil'), private.load('pynvml'))", tree) == "None None"
+    assert run("print(vendored.load('psutil'), vendored.load('pynvml'))", tree) == "None None"
 
 
 @pytest.mark.parametrize("text", ["raise OSError", "import no_such_module", "("])
 def test_a_broken_copy_is_none_and_leaves_no_trace(tree, text):
     (tree / "private" / "pynvml.py").write_text(text)
-    program = "import sys\nprint(private.load('pynvml'), *(m for m in sys.modules if 'nvml' in m))"
+    program = "import sys\nprint(vendored.load('pynvml'), *(m for m in sys.modules if 'nvml' in m))"
     assert run(program, tree) == "None"
 
 
@@ -116,5 +116,5 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
     user = write(tmp_path / "user", pynvml="mine = True", redirector=finder)
-    program = "import redirector\nprint(private.load('pynvml').mine)"
+    program = "import redirector\nprint(vendored.load('pynvml').mine)"
     assert run(program, tree, user, flags=()) == "True"

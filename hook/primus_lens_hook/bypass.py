@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records log calls that never reach the patched method of wandb's `Run` class.
+
+Those are the calls of disabled runs, and those of forked children in wandb up to 0.12, which
+ignores them. It must never repair the steps of such a call: wandb has no counter for them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from typing import Any, Callable, Tuple
+
+from primus_lens_hook.recording.recorder import Recorder
+from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.wandb_step import as_integer
+from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
+
+
+def record_disabled_runs(globals_module: Any, run_class: Any, recorder: Recorder) -> None:
+    """Record the calls of runs whose `log` is not the class's."""
+    # A disabled run is an object of another kind up to 0.1x, a subclass (NoopRun) with a `log` of
+    # its own in 0.31. All of them pass through set_global, by which `init` publishes each run.
+    if globals_module is not None and hasattr(globals_module, "set_global"):
+        wrap(globals_module, "set_global", _catching_disabled, (recorder, run_class))
+
+
+def record_ignored_calls_of_children(run_class: Any, recorder: Recorder) -> None:
+    """Record in each forked child what this wandb ignores there."""
+    # In the child alone, so that the parent's log calls do not pay for a wrapper more.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _record_ignored_calls(run_class, recorder))
+
+
+def _record_ignored_calls(run_class: Any, recorder: Recorder) -> None:
+    # A grandchild inherits the wrappers: a second layer would record each call twice.
+    if not is_wrapped(run_class.log):
+        calling = threading.local()  # threads of the child may log at once
+        wrap(run_class, "_log", _arriving, calling)
+        wrap(run_class, "log", _recording_if_ignored, (recorder, calling))
+        rebind_live_run()
+
+
+def _arriving(native: Callable[..., Any], calling: Any) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def _log(*args: Any, **kwargs: Any) -> Any:
+        calling.arrived = True
+        return native(*args, **kwargs)
+
+    return _log
+
+
+def _recording_if_ignored(
+    native: Callable[..., Any], to: Tuple[Recorder, Any]
+) -> Callable[..., Any]:
+    recorder, calling = to
+    steps = TrainingStep()
+
+    @functools.wraps(native)
+    def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
+        # wandb up to 0.12 returns from `log` in a child before it calls `_log`; newer ones go
+        # on, and `_log` is patched. Which of the two this wandb does, only the call itself shows.
+        calling.arrived = False
+        answer = native(self, data, *args, **kwargs)
+        if not calling.arrived:
+            _record(recorder, self, data, args, kwargs, steps)
+        return answer
+
+    return log
+
+
+def _recording_disabled(run: Any, native: Callable[..., Any], recorder: Recorder) -> Any:
+    steps = TrainingStep()
+
+    # Not bound, and without `self`: it becomes an attribute of the run, not of its class.
+    @functools.wraps(native)
+    def log(data: Any, *args: Any, **kwargs: Any) -> Any:
+        _record(recorder, run, data, args, kwargs, steps)
+        return native(data, *args, **kwargs)
+
+    log.primus_lens_native = native  # type: ignore[attr-defined]
+    return log
+
+
+def _catching_disabled(native: Callable[..., Any], to: Tuple[Recorder, Any]) -> Callable[..., Any]:
+    recorder, run_class = to
+
+    @functools.wraps(native)
+    def set_global(*args: Any, **kwargs: Any) -> Any:
+        # wandb itself passes all of them by keyword, in every version.
+        run, log = kwargs.get("run"), kwargs.get("log")
+        bypasses = getattr(log, "__func__", None) is not run_class.log
+        if run is not None and callable(log) and bypasses:
+            # Callers use either wandb.log or run.log: both become the recorded one.
+            run.log = kwargs["log"] = _recording_disabled(run, log, recorder)
+        return native(*args, **kwargs)
+
+    return set_global
+
+
+def _record(
+    recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any, steps: TrainingStep
+) -> None:
+    """Record a call that wandb's counter has no part in."""
+    row = recorder.snapshot(data)
+    if row is not None:
+        # By position too: Megatron-LM passes the step as the second argument.
+        explicit, keys = as_integer(args[0] if args else kwargs.get("step")), tuple(row)
+        shown, step, late = steps.of(explicit, row, keys)
+        if shown is not None:
+            steps.note(shown, keys)
+        recorder.record(run, row, step, late)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one process writes into its rank directory: a line for each call, and its runs.
+
+It turns rows into lines and notes when runs begin and end. It must never call a method of
+wandb's run, which may talk to wandb's service; what it raises, the recorder catches.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
+
+from primus_lens_hook import contract
+from primus_lens_hook.identity import Identity
+from primus_lens_hook.recording.runs import Runs
+from primus_lens_hook.recording.scalars import encode, start_of_line
+from primus_lens_hook.recording.writer import Writer
+from primus_lens_hook.wandb_step import as_integer
+
+if TYPE_CHECKING:
+    from primus_lens_hook.system.sampler import Sampler
+
+PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
+TAIL = '"%s":true},"run":%s'
+END = "}\n"
+LATE = ',"late":true}\n'
+SAMPLE = '{"timestamp":%r,"step":null,"data":{%s},"run":%s,"sample":true}\n'
+
+CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters of a run
+
+
+class Journal:
+    """The lines and the runs of one process in one rank directory."""
+
+    def __init__(self, writer: Writer, who: Identity, step_fix_counts: CountsOf) -> None:
+        self.writer = writer
+        self._step_fix_counts = step_fix_counts
+        self._progress_due = time.time() + PROGRESS  # Unix seconds
+        self.unfinished: Dict[str, Any] = {}
+        self._identity = who
+        self._runs: Optional[Runs] = None
+        # Re-entrant, like the writer's: a signal handler may log or finish within a call. It
+        # protects the runs; the lines need none, since the writer has a lock of its own.
+        self._lock = threading.RLock()
+        # The run of the newest call, its id, and how its lines end. One tuple, replaced as a
+        # whole: with three attributes, two threads that log to two runs would mix them up.
+        self._newest: Tuple[Any, str, str] = (None, "", "")
+        self.sampler: Optional[Sampler] = None
+        self._row_members = ""  # JSON members of the newest sample that are on each line
+
+    def record(
+        self,
+        run: Any,
+        row: Mapping[str, Any],
+        step: Any,
+        late: bool,
+        keys: Optional[Tuple[str, ...]],
+    ) -> None:
+        """Write one line."""
+        newest = self._newest
+        if newest[0] is not run:
+            run_id = id_of(run)
+            newest = self._newest = (run, run_id, self._tail(run_id))
+        # The exact type: True is an int too, and "%s" would print it as True, which is no JSON.
+        if type(step) is not int:
+            step = as_integer(step)
+        now = time.time()
+        line = start_of_line(row, now, "null" if step is None else step, keys) + newest[2]
+        written = self.writer.write((line + (LATE if late else END)).encode())
+        if written and newest[1] not in self.unfinished:
+            self._begin(newest[1], run)
+        if now > self._progress_due:
+            self._note_progress(now)
+
+    def finish(self, run: Any) -> None:
+        """Note the end of a run that has logged in this process."""
+        with self._lock:
+            # Keeps no finished run alive, and lets a resumed one begin anew.
+            self._newest = (None, "", "")
+            run_id = id_of(run)
+            if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
+                counts = self._step_fix_counts(run)
+                self._runs.finish(run_id, run, exit_code(run), self.writer.lost, counts)
+            if self.sampler is not None and not self.unfinished:
+                self.sampler.stop()
+                self._row_members = ""
+
+    def sample(self, values: Mapping[str, Any], on_rows: Mapping[str, Any]) -> None:
+        """Write a line of system metrics, and put a few of them on the lines that follow."""
+        with self._lock:
+            if not self.unfinished:
+                return
+            self._row_members = encode(on_rows) + "," if on_rows else ""
+            run, run_id, _ = self._newest
+            if run is not None:
+                self._newest = (run, run_id, self._tail(run_id))
+            # Only the first process of a rank writes system samples: those of the others would
+            # be a second, different value of the same series.
+            if not self.writer.owner:
+                run_id = run_id or list(self.unfinished)[-1]
+                ours = (time.time(), encode(values), json.dumps(run_id))
+                self.writer.write((SAMPLE % ours).encode())
+
+    def _tail(self, run_id: str) -> str:
+        return self._row_members + TAIL % (contract.ROW_MARK, json.dumps(run_id))
+
+    def _begin(self, run_id: str, run: Any) -> None:
+        # After the first line: `owner` is decided when the writer opens its file. Before, two
+        # processes of one rank would replace each other's wandb_runs.json.
+        with self._lock:
+            if run_id in self.unfinished:
+                return
+            self.unfinished[run_id] = run
+            if self._runs is None:
+                self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
+            self._runs.begin(run_id, run)
+            if self.sampler is not None:
+                self.sampler.start()
+
+    def _note_progress(self, now: float) -> None:
+        with self._lock:
+            # First, so that a failure below is not repeated by each log call that follows.
+            self._progress_due = now + PROGRESS
+            if self._runs is not None:
+                counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
+                self._runs.progress(counts, self.writer.lost)
+
+
+def id_of(run: Any) -> str:
+    """The run's id, without asking wandb's service for it."""
+    # Not `run.id`: from 0.13 on this property first attaches a forked child to its parent's run,
+    # which talks to the service, and which native wandb would not have done at this moment.
+    known = (
+        getattr(run, "_run_id", None),
+        getattr(getattr(run, "_settings", None), "run_id", None),
+    )
+    for run_id in known:
+        if type(run_id) is str:  # a disabled run of an old wandb answers with a dummy object
+            return run_id
+    run_id = getattr(run, "id", None)
+    return run_id if type(run_id) is str else ""
+
+
+def exit_code(run: Any) -> Optional[int]:
+    """The exit code wandb has for the run, else the one the process is ending with."""
+    code = getattr(run, "_exit_code", None)
+    if not isinstance(code, int):
+        # sys.exit's own argument is known to nobody else at exit: wandb puts a method of its
+        # ExitHooks in the place of sys.exit, and keeps the code there.
+        code = getattr(getattr(sys.exit, "__self__", None), "exit_code", None)
+    return code if isinstance(code, int) else None

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records each log call before wandb sees it, behind a fence.
+
+An internal error, whatever it is, hands this call and every later one to wandb untouched,
+prints one warning, and is written to `wandb_hook.json`. It must never raise into a log call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any, Dict, Optional, Tuple
+
+from primus_lens_hook import identity
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.recording import status
+from primus_lens_hook.recording.journal import CountsOf, Journal
+from primus_lens_hook.recording.writer import Writer, rank_directory
+from primus_lens_hook.settings import Settings
+from primus_lens_hook.warn_once import describe, warn_once
+
+_STRING = {str}
+
+
+class Recorder:
+    """The process's recorder; wandb's patched methods call it from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        columns: Optional[Dict[str, Any]] = None,  # of the rows that W&B gets
+        step_fix_counts: Optional[CountsOf] = None,
+    ) -> None:
+        self._columns = {} if columns is None else columns
+        self._step_fix_counts = step_fix_counts or (lambda _run: None)
+        self._enhance_metrics = settings.enhance_metrics
+        self._system: Dict[str, Any] = {}  # what the sampler has reported, for wandb_hook.json
+        self._max_bytes = settings.max_bytes
+        self._output_path = settings.output_path if settings.save_local else None
+        # Opened by the first log call, not here: spawned workers set RANK and LOCAL_RANK after
+        # they have imported wandb, and most processes that import it never log.
+        self._journal: Optional[Journal] = None
+        # Re-entrant: Python runs a signal handler in the middle of the main thread's own code.
+        # A handler that logs while the first call opens the files would wait for itself.
+        self._opening = threading.RLock()
+        self._broken = False
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def snapshot(self, data: Any) -> Optional[Dict[str, Any]]:
+        """The row as it is now: another thread may go on changing the caller's dict.
+
+        None for data that wandb will refuse, for wandb to refuse. Never raises.
+        """
+        try:
+            # The exact type first: isinstance with an ABC runs Python code, for each log call.
+            if type(data) is not dict and not isinstance(data, Mapping):
+                return None
+            # One C call under the GIL. A comprehension lets another thread in between two items,
+            # and raises "dictionary changed size during iteration".
+            row = dict(data)
+            plain = _STRING.issuperset(map(type, row))
+            # wandb raises for keys that are no strings, and that error must stay its own. A
+            # subclass of str (numpy.str_, a str Enum) is a key to wandb too.
+            return row if plain or all(isinstance(key, str) for key in row) else None
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            self._give_up(error)
+            return None
+
+    def record(
+        self,
+        run: Any,
+        row: Dict[str, Any],
+        step: Any,
+        late: bool = False,
+        keys: Optional[Tuple[str, ...]] = None,
+    ) -> None:
+        """Write one log call's line. Never raises.
+
+        `step` is the training step, or wandb's own counter, or None when neither is known.
+        `late` says that the training was further already. `keys` are those of a row of
+        nothing but numbers.
+        """
+        if self._broken or self._output_path is None:
+            return
+        try:
+            # wandb raises for a finished run (a warning before 0.13): such a call is no record.
+            # `is not True`, since a disabled run of an old wandb answers with a dummy object.
+            if getattr(run, "_is_finished", False) is not True:
+                journal = self._journal or self._open_journal(self._output_path)
+                journal.record(run, row, step, late, keys)
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            self._give_up(error)
+
+    def finished(self, run: Any) -> None:
+        """Note that wandb has finished a run. Never raises."""
+        if self._broken or self._journal is None:
+            return
+        try:
+            self._journal.finish(run)
+        except Exception as error:
+            self._give_up(error)
+
+    def exiting(self) -> None:
+        """Note the end of every run that was not finished. Never raises."""
+        # wandb 0.31 calls no method of Run at the interpreter's exit: without this, a script
+        # that never calls finish() leaves runs that look as if they went on.
+        if self._journal is not None:
+            for run in list(self._journal.unfinished.values()):
+                self.finished(run)
+
+    def report(self, result: str, reason: str = "") -> None:
+        """Write `wandb_hook.json` of this process. Never raises."""
+        if self._output_path is not None:
+            # The environment is read anew: a spawned worker learns its rank after the import.
+            who = identity.read(os.environ)
+            status.report(rank_directory(self._output_path, who), result, reason, self._system)
+
+    def _open_journal(self, output_path: str) -> Journal:
+        with self._opening:  # two threads may log first
+            if self._journal is None:
+                who = identity.read(os.environ)
+                writer = Writer(rank_directory(output_path, who), self._max_bytes)
+                journal = Journal(writer, who, self._step_fix_counts)
+                if self._enhance_metrics:
+                    # Imported only on request: ctypes, and a thread that reads the machine.
+                    from primus_lens_hook.system.sampler import Sampler
+
+                    journal.sampler = Sampler(journal.sample, self._columns, self._sampled_by)
+                # Last: a thread that sees a journal takes no lock, so it must be complete.
+                self._journal = journal
+            return self._journal
+
+    def _sampled_by(self, system: Dict[str, Any]) -> None:
+        self._system = system
+        if not self._broken:
+            self.report(status.PATCHED)
+
+    def _after_fork(self) -> None:
+        # Another thread of the parent may have held the lock. That thread does not exist in the
+        # child, so nobody would ever release it.
+        self._opening = threading.RLock()
+        # The child opens files of its own at its first log call, and only then: a DataLoader
+        # worker that never logs must leave no file and hold no descriptor.
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.writer.abandon()
+
+    def _give_up(self, error: Exception) -> None:
+        # For good, not for this call: what failed once may fail at each call, and a training
+        # logs millions of times.
+        self._broken = True
+        if self._journal is not None and self._journal.sampler is not None:
+            self._journal.sampler.stop()
+        reason = describe(error)
+        warn_once("fault", "switched off after an internal error (%s)" % reason)
+        self.report(status.FAILED, reason)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How calls and waiting rows go to wandb after the step fix of a run has given up.
+
+The state may be in any condition then, so this looks at wandb and at the marks of deliveries
+alone. It must never lose what native wandb would keep, nor send a row twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.row import Row
+from primus_lens_hook.step_fix.run_context import RunContext
+from primus_lens_hook.step_fix.wandb_run import WandbRun
+
+
+def log_after_giving_up(wandb: WandbRun, call: LogCall) -> Any:
+    """Let wandb have the call, in a row of its own where it would drop it."""
+    try:
+        late = call.explicit is not None and call.explicit < wandb.counter()
+    except Exception:  # a step that cannot be compared: wandb raises for it, at its call
+        late = False
+    if not late:
+        return wandb.send_as_is(call)
+    # Our late rows have moved wandb's counter beyond native wandb's: as it came, a call that
+    # native wandb keeps could be dropped now.
+    _end_open_row(wandb)
+    return wandb.send(call, call.values, call.training_step, None, True)
+
+
+def send_waiting_row(run: RunContext, row: Row) -> None:
+    """Send a row that waits, at the step of its own if wandb has not passed it."""
+    wandb = run.wandb
+    try:
+        free = wandb.free_step()
+        # What may have arrived already keeps its step: wandb drops it the second time. Without
+        # any step each row would move the counter, and the training's next rows be dropped.
+        step = row.at if row.handed else free if row.late else max(row.step, free)
+        wandb.send(row, row.values, row.training_step, step, True)
+        wandb.open = None
+    except Exception:
+        # Its caller is gone, and the next row may still arrive: counted, never raised.
+        run.counts.dropped += 1
+
+
+def _end_open_row(wandb: WandbRun) -> None:
+    try:
+        wandb.end_open_row()
+    except Exception:  # wandb's service is gone: so are the rows, but not the training
+        return

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints at most one warning per category, on stderr.
+
+All that the hook prints is printed here. It must never raise, and never use `logging`.
+"""
+
+import sys
+from typing import Set
+
+# Per process, for good: a training logs millions of rows, and a warning for each of them would
+# fill the pod's log and the node's disk.
+_said: Set[str] = set()
+
+
+def warn_once(kind: str, text: str) -> None:
+    """Write `text` to stderr unless something of this kind has been said before."""
+    if kind in _said:
+        return
+    _said.add(kind)  # first: a write that fails is not tried again
+    # Not logging, which the training may have configured to raise, to mail, or to log to wandb.
+    # stderr may be closed, a full pipe, None (pythonw) or an object of a notebook.
+    try:
+        sys.stderr.write("primus-lens: %s\n" % text)
+    except Exception:
+        return
+
+
+def describe(error: BaseException) -> str:
+    """An exception in a few words. Never raises."""
+    # It may be of a user's class, whose __str__ raises: the fence itself would raise then.
+    try:
+        return "%s: %s" % (type(error).__name__, error)
+    except Exception:
+        return type(error).__name__
