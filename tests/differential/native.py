@@ -18,7 +18,7 @@ class Fate:
         self.outcome = KEPT
         self.main_axis = main_axis  # at the call
         self.counter = counter  # wandb's at the call
-        self.overwritten = set()  # of its keys
+        self.overwritten = {}  # of its keys: the number of the call that did
         self.synced = {}  # axis -> the numbers that wandb may fill in; None: no column
         self.flushed_by = None  # the number of the call that ended its row
 
@@ -59,7 +59,7 @@ class NativeRun:
             self._counter = step
         for key in note["data"]:
             if key in self._open:
-                self._open[key].overwritten.add(key)
+                self._open[key].overwritten[key] = number
             self._open[key] = fate
         if note["commit"] or (step is None and note["commit"] is None):
             self._flush(number)

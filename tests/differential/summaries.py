@@ -49,7 +49,7 @@ class Reads:
         """Whether native has dropped a value of the key so far."""
         for fate in self._rules.model.fates:
             if fate.number < number and self._touches(fate, key):
-                doubled = self._keeps_both(key) and key in fate.overwritten
+                doubled = self._keeps_both(key) and fate.overwritten.get(key, number) < number
                 if fate.outcome == native.DROPPED or doubled:
                     return True
         return False
@@ -79,8 +79,7 @@ class Reads:
             if fate.number < number
             and fate.outcome in {native.DROPPED, native.KEPT}
             and self._touches(fate, key)
-            and (self._keeps_both(key) or key not in fate.overwritten)
-            and (with_open or fate.flushed_by is None or fate.flushed_by < number)
+            and self._is_shown(fate, number, key, with_open)
         ]
         if not calls:
             return set()
@@ -90,6 +89,14 @@ class Reads:
         )
         newest = [max(calls, key=way)[1].note["data"] for way in ways]
         return {row.get(key) for row in newest}
+
+    def _is_shown(self, fate, number, key, with_open):
+        """Whether the summary may have a value of this call; `with_open`: before its row ends."""
+        overwritten = key in fate.overwritten
+        if overwritten and fate.overwritten[key] < number:
+            return self._keeps_both(key)
+        ended = not overwritten and (fate.flushed_by is None or fate.flushed_by < number)
+        return with_open or ended
 
     def _last_call(self, number):
         calls = [note for note in self._rules.notes[:number] if note["kind"] == "log"]

@@ -68,7 +68,7 @@ class RunContext:
         # Most runs define no axis: they skip what only axes need.
         if self.definitions.axes:
             self.axes.note_joined(row, call.values)
-            self.definitions.expand(call.keys, call.values)
+            row.unbound = (*row.unbound, call)
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
         # wandb_step.commits, written out: a function call less for each log call.
@@ -86,3 +86,7 @@ class RunContext:
         row.closed = True
         if row.axes:
             self.axes.note_closed(row)
+        # Only now: until then an exact definition of a key replaces what a pattern says of it.
+        for call in row.unbound:
+            self.definitions.expand(call.keys, call.values)
+        row.unbound = ()
