@@ -93,7 +93,7 @@ def ours():
     KubernetesTelemetry(exporter.registry, PodCache())
     RemoteWriteTelemetry(exporter.registry)
     webhook.sync_gauge()
-    exporter.lag.update({(): (0, 0.0)})
+    exporter.reading.lag[()] = (0, 0.0)
     text = (exporter.render() + webhook.render()).decode()
     own = {
         f"{name}_bucket" if kind == "histogram" else name
