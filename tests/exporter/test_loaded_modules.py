@@ -19,7 +19,7 @@ USED = {
     "import primus_lens_exporter.series.store": {"msgspec", "orjson", "re2"},
     COMMAND.format(["hook", "--help"]): set(),
     COMMAND.format(["backfill", "--help"]): {"msgspec", "re2", "rich"},
-    COMMAND.format(["top", "--help"]): {"aiohttp", "msgspec", "rich", "yaml", "yarl"},
+    COMMAND.format(["top", "--help"]): {"aiohttp", "msgspec", "rich", "yarl"},
 }
 
 
