@@ -6,7 +6,7 @@ import json
 import pytest
 import training
 import wandb_file
-from primus_lens_hook.step_fix.metric_definitions import MetricDefinitions
+from primus_lens_hook.step_fix.metric_definitions import MetricDefinitions, paths
 
 ROW = {"eval/acc": 1.5, "loss": 2.5, "deep": {"inner": 3.5}}
 # Each a list of (name, arguments) of define_metric.
@@ -60,7 +60,7 @@ def test_synced_axes(filled_in, case):
     definitions = MetricDefinitions()
     for each in CASES[case]:
         if each is None:
-            definitions.expand(tuple(ROW), ROW)
+            definitions.expand(tuple(ROW), paths(ROW))
         else:
             definitions.define(each[0], **each[1])
     assert set(definitions.synced_axes(ROW)) == filled_in[case]

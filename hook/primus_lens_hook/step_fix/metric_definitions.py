@@ -75,14 +75,19 @@ class MetricDefinitions:
         # wandb lets an exact definition win over a pattern, and ours are exact.
         return [ours for ours in self._ours if ours.startswith(key)]
 
-    def expand(self, keys: Tuple[str, ...], values: Mapping[str, Any]) -> None:
-        """Bind the keys of a row that wandb took to the patterns as they are now.
+    def may_bind(self, keys: Tuple[str, ...]) -> bool:
+        """Whether `expand` has not had these keys of a call yet."""
+        return keys not in self._known
 
-        A pattern that is defined again later does not change them any more.
+    def expand(self, keys: Tuple[str, ...], dotted: Iterable[str]) -> None:
+        """Bind keys of a row that wandb writes to the patterns as they are now.
+
+        A pattern that is defined again later does not change them any more. `dotted` are
+        those of the values in the row, `keys` those of the call that brought them.
         """
         if not self._patterns or keys in self._known:
             return
-        for key in _paths(values):
+        for key in dotted:
             if key not in self._expanded and len(self._expanded) < MAX_KEYS:
                 found = self._by_pattern(key)
                 if found is not None:
@@ -100,7 +105,7 @@ class MetricDefinitions:
         """The axes that wandb fills in for a row of these values."""
         if not self.axes:
             return []
-        defined = [self.of(key) for key in _paths(values)]
+        defined = [self.of(key) for key in paths(values)]
         return list(dict.fromkeys(each.axis for each in defined if each.synced and each.axis))
 
     def has_summary(self, key: str) -> bool:
@@ -114,7 +119,7 @@ class MetricDefinitions:
         it: our row binds it to the pattern as it is now, and native wandb would not.
         """
         plotted = []
-        for key in _paths(values):
+        for key in paths(values):
             if key in self._ours or key in self._exact or key in self._expanded:
                 continue
             if key in self.axes or key.startswith("_") or len(self._ours) >= MAX_KEYS:
@@ -143,10 +148,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The keys of all values, those of nested dicts joined by dots."""
     for key, value in values.items():
         # A dict with a _type is a medium that wandb has encoded, one value.
         if type(value) is dict and "_type" not in value:
-            yield from _paths(value, prefix + key + ".")
+            yield from paths(value, prefix + key + ".")
         else:
             yield prefix + key

@@ -50,8 +50,8 @@ class Row(Delivery):
     """By key, where duplicates are to be kept."""
     ages: Mapping[str, Age] = EMPTY
     """Of its values, by key."""
-    unbound: Tuple[LogCall, ...] = ()
-    """Its calls while it is open: their keys are bound to patterns when it closes."""
+    unbound: Mapping[Tuple[str, ...], Tuple[str, ...]] = EMPTY
+    """Dotted keys, by the keys of a call, that are bound to patterns when the row closes."""
     late_keys: Mapping[str, Any] = EMPTY
     """Of late values that have joined it."""
     late = False

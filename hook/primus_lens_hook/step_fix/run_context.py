@@ -13,8 +13,8 @@ from primus_lens_hook.step_fix.axis_values import AxisValues
 from primus_lens_hook.step_fix.counts import Counts
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
-from primus_lens_hook.step_fix.metric_definitions import MetricDefinitions
-from primus_lens_hook.step_fix.row import Age, Row
+from primus_lens_hook.step_fix.metric_definitions import MetricDefinitions, paths
+from primus_lens_hook.step_fix.row import EMPTY, Age, Row
 from primus_lens_hook.step_fix.summary import Summary
 from primus_lens_hook.step_fix.wandb_run import WandbRun
 from primus_lens_hook.training_step import TrainingStep
@@ -68,10 +68,13 @@ class RunContext:
         # Most runs define no axis: they skip what only axes need.
         if self.definitions.axes:
             self.axes.note_joined(row, call.values)
-            row.unbound = (*row.unbound, call)
+            # By keys: a row may stay open for any number of calls, and must not keep them all.
+            if call.keys not in row.unbound and self.definitions.may_bind(call.keys):
+                row.unbound = {**row.unbound, call.keys: tuple(paths(call.values))}
+        # note_training_step and wandb_step.commits, written out: two function calls less for each
+        # log call.
         if call.shown is not None:
             self.steps.note(call.shown, call.keys)
-        # wandb_step.commits, written out: a function call less for each log call.
         if call.commit or (call.step is None and call.commit is None):
             row.committed = True
             self.close(row)
@@ -87,6 +90,7 @@ class RunContext:
         if row.axes:
             self.axes.note_closed(row)
         # Only now: until then an exact definition of a key replaces what a pattern says of it.
-        for call in row.unbound:
-            self.definitions.expand(call.keys, call.values)
-        row.unbound = ()
+        if row.unbound:
+            for keys, of_values in row.unbound.items():
+                self.definitions.expand(keys, of_values)
+            row.unbound = EMPTY

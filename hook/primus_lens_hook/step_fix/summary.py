@@ -17,6 +17,7 @@ from primus_lens_hook.step_fix.metric_definitions import MAX_KEYS, MetricDefinit
 from primus_lens_hook.step_fix.row import NEVER, Age, Row, plain
 
 MAX_ROWS = 64  # sets of keys; a training that makes up keys has a new one for each row
+MAX_CALLS = 64  # kept apart of an open row: one that names the same step for ever never ends it
 
 Path = Tuple[str, ...]
 
@@ -35,17 +36,19 @@ class Summary:
         # The newest rows by their keys, not looked into yet: a run in order never needs them.
         self._rows: Dict[Path, Tuple[Age, Mapping[str, Any]]] = {}
 
-    def note(self, values: Mapping[str, Any], keys: Path, age: Age) -> None:
-        """Remember nothing but numbers that wandb got; they must not change.
+    def note(self, values: Mapping[Any, Any], keys: Path, age: Age) -> None:
+        """Remember what wandb got; it must not change. The summary shows it when its row has ended.
 
-        wandb's summary shows them when their row has ended.
+        With `keys`, these are the numbers of one call; without, each path has an age and a value.
         """
+        if len(self._open) == MAX_CALLS:
+            self._open = [(NEVER, self._open_row(), ())]
         self._open.append((age, values, keys))
 
     def note_each(self, values: Mapping[str, Any], ages: Mapping[str, Age]) -> None:
         """The same for any values; their ages are by key."""
         leaves = {p: (ages[p[0]], plain(value)) for p, value in _leaves(values)}
-        self._open.append((NEVER, leaves, ()))
+        self.note(leaves, (), NEVER)
 
     def row_ended(self) -> None:
         """Note that wandb's summary shows all values that it has got."""
@@ -54,8 +57,8 @@ class Summary:
         entries = self._open
         if not entries:
             return
-        self._open = []
         if len(entries) == 1 and entries[0][2]:
+            self._open = []
             age, values, keys = entries[0]
             known = self._rows.get(keys)
             if known is None or age >= known[0]:
@@ -63,10 +66,14 @@ class Summary:
                 if len(self._rows) > MAX_ROWS:
                     self._look_into_rows()
             return
+        self._remember(self._open_row())
+        self._open = []
+
+    def _open_row(self) -> Dict[Path, Tuple[Age, Any]]:
         row: Dict[Path, Tuple[Age, Any]] = {}
-        for age, values, keys in entries:  # within a row the later call counts
+        for age, values, keys in self._open:  # within a row the later call counts
             row.update(_aged(values, age) if keys else values)
-        self._remember(row)
+        return row
 
     def note_written(self, values: Mapping[Path, Any], age: Age) -> None:
         """Remember what the user has put into the summary: it is newer than any row so far."""
