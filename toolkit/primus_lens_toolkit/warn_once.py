@@ -19,6 +19,10 @@ class WarnOnce:
             self._kinds.add(kind)
             self._log.warning(message, extra=details)
 
+    def __contains__(self, kind: str) -> bool:
+        """Whether the kind was logged; asked where the details of a warning cost something."""
+        return kind in self._kinds
+
     def over(self) -> bool:
         """What was wrong is right again; returns whether anything was."""
         was_wrong = bool(self._kinds)

@@ -165,8 +165,11 @@ class Tenant:
         self._warn("cannot read", reason, path=path, error=error)
 
     def _warn(self, message: str, reason: str, **details: str | None) -> None:
-        # Not two keyword dicts: a directory is named by a `path` too, and the file's is wanted.
-        self._warn_once(reason, message, **{"reason": reason, **dict(self.who), **details})
+        # A pod may reach a bound with each record: who it is, is looked up for the log alone.
+        if reason not in self._warn_once:
+            # Not two keyword dicts: a directory is named by a `path` too, and the file's is wanted.
+            said = {"reason": reason, **dict(self.who), **details}
+            self._warn_once(reason, message, **said)
 
 
 class Tenants:
