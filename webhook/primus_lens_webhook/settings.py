@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from primus_lens_toolkit.flags import flag, positive
+from primus_lens_toolkit.flags import flag, limit, positive
 from primus_lens_toolkit.web_settings import Address, WebSettings, address
 
 from primus_lens_webhook.options import Options
@@ -18,19 +18,16 @@ DAY = 24 * 3600
 class Settings(WebSettings, Options):
     """What one replica of the webhook does; read once at the start."""
 
-    web_max_connections: int = flag(
+    web_max_connections: int = limit(
         "--web.max-connections",
         "connections at once on each port; further ones are closed and counted",
-        positive,
-        default=512,  # an API server opens one for each pod that is being created
-        metavar="COUNT",
+        512,  # an API server opens one for each pod that is being created
     )
-    web_write_timeout_seconds: int = flag(
+    web_write_timeout_seconds: int = limit(
         "--web.write-timeout-seconds",
         "how long a client may take from the headers of a request until it has the response",
-        positive,
-        default=10,  # API servers give up after 3
-        metavar="SECONDS",
+        10,  # API servers give up after 3
+        "SECONDS",
     )
     webhook_listen_address: Address = flag(
         "--webhook.listen-address",
@@ -39,12 +36,11 @@ class Settings(WebSettings, Options):
         default=Address("", 9443),
         metavar="HOST:PORT",
     )
-    webhook_max_body_bytes: int = flag(
+    webhook_max_body_bytes: int = limit(
         "--webhook.max-body-bytes",
         "longest question that is read; the pods of longer ones are not injected",
-        positive,
-        default=8 << 20,  # API servers take requests of 3 MiB, and escape as they ask us
-        metavar="BYTES",
+        8 << 20,  # API servers take requests of 3 MiB, and escape as they ask us
+        "BYTES",
     )
     web_listen_address: Address = flag(
         "--web.listen-address",
