@@ -25,6 +25,7 @@ QUICK = {  # of both processes: nothing that the hook has a part in
     "WANDB_X_SAVE_REQUIREMENTS": "false",
     "WANDB__DISABLE_STATS": "true",
     "WANDB__DISABLE_META": "true",
+    "WANDB_CONSOLE": "off",
 }
 TIMEOUT = 120
 SLOW_START = re.compile("ServiceStart[A-Za-z]+Error|ManagerConnection[A-Za-z]*Error")
