@@ -76,6 +76,25 @@ for epoch in range(3):
     log(run, {"epoch": 5 + epoch}, step=10 * epoch)
     log(run, {"loss": 2000 + epoch}, step=10 * epoch)
 """
+NEWER_IN_THE_OLDER_ROW = """
+log(run, {"loss": 1000}, step=5)
+log(run, {"late": 1001}, step=0)
+log(run, {"late": 1002}, step=0)
+log(run, {"x": 1003}, step=0)
+log(run, {"x": 1004}, step=0)
+read(run, "get", "x")
+"""
+OVERWRITTEN_AXIS = """
+define(run, "train/*", step_metric="global_step")
+log(run, {"train/loss": 1000, "global_step": 4}, step=4)
+log(run, {"train/loss": 1001, "global_step": 3})
+"""
+DROPPED_REWIND = """
+log(run, {"loss": 1000}, step=8)
+log(run, {"loss": 1001}, step=2)
+log(run, {"loss": 1002}, step=5)
+log(run, {"loss": 1003, "x": 1004}, step=3)
+"""
 
 RUNS = {
     "W1 transformers' axis": TRANSFORMERS,
@@ -87,9 +106,12 @@ RUNS = {
     "W5c an item that raises": ITEM_THAT_RAISES,
     "W5c a mock": MOCK,
     "W5e a masked value": MASKED,
+    "a rewind that wandb drops": DROPPED_REWIND,
 }
 # With WANDB_STEP_FIX_DUPLICATES=keep.
 KEPT_DUPLICATES = {
     "a duplicate that wandb refuses": REFUSED_DUPLICATE,
     "duplicates over an axis": DUPLICATES_OVER_AN_AXIS,
+    "a newer value waits in the older row": NEWER_IN_THE_OLDER_ROW,
+    "an axis that is overwritten too": OVERWRITTEN_AXIS,
 }

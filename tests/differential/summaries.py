@@ -49,7 +49,8 @@ class Reads:
         """Whether native has dropped a value of the key so far."""
         for fate in self._rules.model.fates:
             if fate.number < number and self._touches(fate, key):
-                doubled = self._keeps_both(key) and fate.overwritten.get(key, number) < number
+                ended = [fate.overwritten.get(each, number) for each in parents(key)]
+                doubled = self._keeps_both(key) and min(ended) < number
                 if fate.outcome == native.DROPPED or doubled:
                     return True
         return False

@@ -46,8 +46,10 @@ class RunContext:
     def age(self, row: Row, call: LogCall) -> Age:
         """How new a call is that belongs to this row."""
         # Rewinds first: after a training went back to a checkpoint, its lower steps are newer.
-        step = call.training_step
-        return (self.steps.rewinds, row.step if step is None else step, call.number)
+        steps, step = self.steps, call.training_step
+        # The call that shows a rewind belongs to what comes after it, noted yet or not.
+        shows_it = not call.late and call.shown is not None and call.shown < (steps.newest or 0)
+        return (steps.rewinds + shows_it, row.step if step is None else step, call.number)
 
     def note_keys(
         self, row: Row, values: Mapping[str, Any], call: LogCall, before: Optional[Row]

@@ -118,12 +118,13 @@ class Summary:
     def with_rows(self, shown: Dict[str, Any], rows: Iterable[Row]) -> Dict[str, Any]:
         """What wandb shows, and what it would show if it had these rows."""
         self._look_into_rows()
-        shown = dict(shown)
+        shown, newest = dict(shown), {p: age for p, (age, _) in self._newest.items()}
         for row in rows:
             for path, value in _leaves(row.values):
-                known = self._newest.get(path)
-                is_newest = known is None or known[0] <= row.ages[path[0]]
-                if is_newest and not self._is_users(path):
+                age = row.ages[path[0]]
+                # The rows too: with duplicates kept, a value may wait before an older one.
+                if newest.get(path, NEVER) <= age and not self._is_users(path):
+                    newest[path] = age
                     _put(shown, path, value)
         return shown
 
