@@ -3,7 +3,8 @@ import os
 import time
 
 import pytest
-from primus_lens_exporter.reading.tail import Tail
+from primus_lens_exporter.reading.tail import CAREFUL_CHUNK, CHUNK, Tail
+from serving import record
 
 LIMIT = 1 << 20
 
@@ -56,7 +57,16 @@ def test_a_line_of_100_megabytes_is_passed_over(path, append):
     append(b"one\n" + b"x" * (100 << 20) + b"\ntwo\n")
     tail = open_tail(path)
     assert everything(tail) == b"one\ntwo\n"
-    assert tail.too_long == 1
+    assert tail.decoded(b"").results["too_long"] == 1
+    assert not any(tail.decoded(b"").results.values())
+
+
+def test_where_lines_are_bad_the_next_chunk_is_a_smaller_one(path, append):
+    append(b"x" * 99 + b"\n" + record() * 5_000)
+    tail = open_tail(path)
+    sizes = [batch.size for batch in tail.batches()]
+    assert sizes[0] > CHUNK - 100 > CAREFUL_CHUNK > sizes[1]
+    assert sizes[2] > CAREFUL_CHUNK
 
 
 @pytest.mark.parametrize("size", [300_000, LIMIT - 1])

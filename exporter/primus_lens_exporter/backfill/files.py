@@ -16,10 +16,10 @@ from pathlib import Path
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
-from primus_lens_exporter.reading import decode
+from primus_lens_exporter.reading.decode import Batch
 from primus_lens_exporter.reading.layout import METRICS_FILE, NODE, RANK
 from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.tail import Tail
+from primus_lens_exporter.reading.tail import CHUNK, Tail
 from primus_lens_exporter.samples import in_order
 
 FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -87,11 +87,9 @@ class Reader:
 
     def _records(self, path: Path) -> Iterator[Record]:
         try:
-            for chunk, too_long in _chunks(path):
-                batch = decode.decode(chunk)
+            for batch in _batches(path):
                 self.lines.update(batch.results)
-                self.lines[decode.TOO_LONG] += too_long
-                self._advance(len(chunk))
+                self._advance(batch.size)
                 yield from in_order(batch.records)
             self.files += 1
         except OSError as error:
@@ -113,29 +111,21 @@ def _time(record: Record) -> float:
 def _first(path: Path) -> float:
     """The time of a file's first record; of one that cannot be read, now."""
     try:
-        with closing(_chunks(path)) as chunks:
-            for chunk, _ in chunks:
-                if records := decode.decode(chunk).records:
-                    return min(map(_time, records))
+        with closing(_batches(path)) as batches:
+            times = (min(map(_time, batch.records)) for batch in batches if batch.records)
+            return next(times, -math.inf)
     except OSError:  # counted when it is its turn
-        pass
-    return -math.inf
+        return -math.inf
 
 
-def _chunks(path: Path) -> Generator[tuple[bytes, int], None, None]:
-    """Whole lines, and how many were passed over before them. Raises OSError."""
+def _batches(path: Path) -> Generator[Batch, None, None]:
+    """The lines of a file that nobody writes any more. Raises OSError."""
     fd = os.open(path, FLAGS)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        tail = Tail(fd, LINE_BYTES)
-        while (chunk := tail.read()) is not None:
-            yield chunk, _passed_over(tail)
-        yield tail.rest(), _passed_over(tail)
+        tail = Tail(fd, LINE_BYTES, careful_chunk=CHUNK)  # no scrape waits for this
+        yield from tail.batches()
+        yield tail.decoded(tail.rest())
     finally:
         os.close(fd)
-
-
-def _passed_over(tail: Tail) -> int:
-    count, tail.too_long = tail.too_long, 0
-    return count

@@ -16,7 +16,6 @@ from primus_lens_hook import contract
 
 from primus_lens_exporter.live.downsampling import Downsampler, Point
 from primus_lens_exporter.model.record import Record, as_float
-from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.consumer import PastFile
 from primus_lens_exporter.reading.tail import Tail
 
@@ -89,7 +88,7 @@ class History:
                 tails.append((file.key, tail))
             self._skip(tails, after)
             for key, tail in tails:
-                yield from self._chunks(tail)
+                yield from self._read(tail)
                 self._positions[key] = tail.offset
 
     def _skip(self, tails: list[tuple[str, Tail]], after: Positions) -> None:
@@ -105,23 +104,12 @@ class History:
                 self._truncated = True
             left -= tail.behind
 
-    def _chunks(self, tail: Tail) -> Iterator[None]:
-        while chunk := self._next(tail):
-            batch = decode.decode(chunk)
-            tail.careful = len(batch.records) < sum(batch.results.values())
-            for record in batch.records:  # a chunk of long ones would hold up a scrape
-                self._take(record)
-                yield
-
-    @staticmethod
-    def _next(tail: Tail) -> bytes | None:
-        """The next lines; None at the end, and where the system can read no further."""
-        try:
-            while (chunk := tail.read()) == b"":
-                pass
-        except OSError:
-            return None
-        return chunk
+    def _read(self, tail: Tail) -> Iterator[None]:
+        with contextlib.suppress(OSError):  # up to where the system can read no further
+            for batch in tail.batches():
+                for record in batch.records:  # a chunk of long ones would hold up a scrape
+                    self._take(record)
+                    yield
 
     def _take(self, record: Record) -> None:
         wanted = self._wanted

@@ -34,7 +34,9 @@ class Batch(NamedTuple):
     """The records of a chunk, in order, and how many lines had which result."""
 
     records: list[Record]
-    results: Counter[str]
+    results: dict[str, int]
+    size: int
+    """Bytes of the chunk."""
 
 
 class BadLine(ExporterError):
@@ -50,11 +52,11 @@ def decode(chunk: bytes) -> Batch:
         records = _decoder.decode_lines(chunk)
     except Exception:
         return _decode_each(chunk)
-    return Batch(records, Counter({OK: len(records)}))
+    return Batch(records, {OK: len(records)}, len(chunk))
 
 
 def _decode_each(chunk: bytes) -> Batch:
-    batch = Batch([], Counter())
+    batch = Batch([], Counter(), len(chunk))
     for line in chunk.split(b"\n"):
         if not line or line.isspace():
             continue

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 
 from primus_lens_exporter.model.labels import Labels
-from primus_lens_exporter.reading import decode
 from primus_lens_exporter.reading.consumer import Consumer, PastFile
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.layout import METRICS_FILE, RUNS_FILE
@@ -227,14 +226,9 @@ class RankFiles(Watched):
             self._consumer.forget(file.key)
 
     def _take(self, labels: Labels, chunk: bytes, file: Segment) -> None:
-        tail, counts = file.tail, self._counts
-        if tail.too_long:
-            counts.lines[decode.TOO_LONG] += tail.too_long
-            tail.too_long = 0
-        counts.bytes += len(chunk)
-        batch = decode.decode(chunk)
-        tail.careful = len(batch.records) < sum(batch.results.values())
-        counts.lines.update(batch.results)
+        batch = file.tail.decoded(chunk)
+        self._counts.bytes += batch.size
+        self._counts.lines.update(batch.results)
         if batch.records:
             self.newest = batch.records[-1].timestamp
-            self._consumer.take(labels, batch.records, file.key, tail.offset, self)
+            self._consumer.take(labels, batch.records, file.key, file.tail.offset, self)

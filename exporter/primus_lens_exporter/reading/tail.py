@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterator
+
+from primus_lens_exporter.reading import decode
 
 CHUNK = 64 * 1024  # most bytes of lines handled without a pause
 CAREFUL_CHUNK = 4 * 1024  # where lines are bad, and each is taken by itself
@@ -27,19 +30,20 @@ class Tail:
     """A position in one file, which is given open. Raises OSError where the system does."""
 
     __slots__ = (
-        "_fd", "_head", "_line_bytes", "_seen", "_skipping", "careful", "drained", "id", "offset",
-        "too_long",
+        "_careful_chunk", "_chunk", "_fd", "_head", "_line_bytes", "_seen", "_skipping",
+        "_too_long", "drained", "id", "offset",
     )  # fmt: skip
 
-    def __init__(self, fd: int, line_bytes: int) -> None:
+    def __init__(self, fd: int, line_bytes: int, careful_chunk: int = CAREFUL_CHUNK) -> None:
         self._fd = fd
         status = os.fstat(fd)
         self.id: FileId = (status.st_dev, status.st_ino)
         self._seen = 0  # modification time at the last look
-        self.too_long = 0  # lines passed over so far
+        self._too_long = 0  # lines passed over, and not told yet
         self._line_bytes = line_bytes
+        self._careful_chunk = careful_chunk
         self.drained = False  # whether the newest read came to the end of the file
-        self.careful = False  # whether to take smaller chunks
+        self._chunk = CHUNK  # most bytes of the next one
         self._skipping = False
         self._restart()
 
@@ -91,7 +95,7 @@ class Tail:
 
         b"" means that bytes were passed over: read again.
         """
-        size = min(CAREFUL_CHUNK if self.careful else CHUNK, self._line_bytes)
+        size = min(self._chunk, self._line_bytes)
         chunk = os.pread(self._fd, size, self.offset)
         self.drained = len(chunk) < size
         if not chunk:
@@ -109,6 +113,21 @@ class Tail:
             self._skipping = False
             return chunk[chunk.index(b"\n") + 1 : end]
         return chunk[:end]
+
+    def decoded(self, chunk: bytes) -> decode.Batch:
+        """The records of what was read last; lines passed over before it are counted too."""
+        batch = decode.decode(chunk)
+        bad = len(batch.records) < sum(batch.results.values())
+        self._chunk = self._careful_chunk if bad else CHUNK
+        if self._too_long:
+            batch.results[decode.TOO_LONG] = self._too_long
+            self._too_long = 0
+        return batch
+
+    def batches(self) -> Iterator[decode.Batch]:
+        """All whole lines that are there now, decoded chunk by chunk."""
+        while (chunk := self.read()) is not None:
+            yield self.decoded(chunk)
 
     def rest(self) -> bytes:
         """What stands behind the last newline, for a file that nobody will write again."""
@@ -143,7 +162,7 @@ class Tail:
             return None  # a line that is still being written
         if not self._skipping:
             self._skipping = True
-            self.too_long += 1
+            self._too_long += 1
         self.offset += len(chunk)
         return b""
 
