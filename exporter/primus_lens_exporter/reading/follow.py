@@ -61,7 +61,7 @@ class Follower:
             now = time.monotonic()
             await in_slices(self._tick(now))
             if not self.ready:
-                waiting = any(rank.due(now) for rank in self._ranks())
+                waiting = any(rank.schedule.due(now) for rank in self._ranks())
                 self.ready = not waiting or now - began > READY_SECONDS
             await asyncio.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
 
@@ -81,15 +81,15 @@ class Follower:
     def _tick(self, now: float) -> Iterator[None]:
         self._watcher.poll()
         yield from self._find(now)
-        awake = [rank for rank in self._ranks() if rank.wake_at <= now]
-        for rank in sorted(awake, key=attrgetter("scanned_at")):
+        awake = [rank for rank in self._ranks() if rank.schedule.wake_at <= now]
+        for rank in sorted(awake, key=attrgetter("schedule.scanned_at")):
             if rank.scan_due(now):
                 with self._fence(rank.path):
                     rank.scan(now)
                 yield
-        yield from self._read([rank for rank in awake if rank.due(now)], now)
+        yield from self._read([rank for rank in awake if rank.schedule.due(now)], now)
         for rank in awake:
-            rank.rest(now)
+            rank.schedule.rest(now)
         self._let_go(now)
         for source in self._sources:
             source.release()
@@ -128,7 +128,7 @@ class Follower:
 
     def _read(self, due: list[RankFiles], now: float) -> Iterator[None]:
         """Give each tenant its share; of its ranks, those that waited longest come first."""
-        due.sort(key=attrgetter("read_at"))
+        due.sort(key=attrgetter("schedule.read_at"))
         for tenant, ranks in Counter(rank.tenant for rank in due).items():
             tenant.begin_tick(ranks)
         for rank in due:
@@ -152,8 +152,8 @@ class Follower:
     def _let_go(self, now: float) -> None:
         """End the series of what is gone when all is read and the grace is over."""
         for rank, since in list(self._leaving.items()):
-            quiet = now - max(since, rank.busy_at) >= self._settings.series_grace_seconds
-            unread = rank.due(now) and now - since < UNREAD_SECONDS
+            quiet = now - max(since, rank.schedule.busy_at) >= self._settings.series_grace_seconds
+            unread = rank.schedule.due(now) and now - since < UNREAD_SECONDS
             if quiet and not unread:
                 del self._leaving[rank]
                 rank.volume.leaving -= 1

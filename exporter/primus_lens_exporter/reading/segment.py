@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from collections.abc import Callable
 
 from primus_lens_exporter.reading.layout import METRICS_FILE
 from primus_lens_exporter.reading.listing import Entry
@@ -38,6 +39,11 @@ class Segment:
 
     key: str = ""
     """What the consumer knows it by; empty until its first line is whole."""
+
+    def begin(self, directory: str, resume: Callable[[str], int]) -> bool:
+        """Its first lines were read: it has a key now. True if it goes on where `resume` says."""
+        self.key = f"{directory}/{self.tail.fingerprint}"
+        return self.tail.skip_to(resume(self.key))
 
     def reach(self, root: SafeDirectory) -> bool:
         """Have a descriptor; False when the name is another file's by now. Raises OSError."""
