@@ -125,7 +125,7 @@ class SampleBuilder:
         for record in records:
             at = record.timestamp * 1000
             if not 0 <= at <= ahead:  # NaN is neither
-                self.dropped[FUTURE if at > ahead else BAD_TIME] += _count(record)
+                self.dropped[_bad_time(at, ahead)] += _count(record)
                 continue
             if record.sample and record.step is None:  # see `is_sample`; a call would cost
                 samples += self._system(labels, record, holder, ahead)
@@ -138,9 +138,7 @@ class SampleBuilder:
                 series = run.keys.get(key) or self._new_series(run, key)
                 if series is None:
                     continue
-                if isinstance(series, str):
-                    self.dropped[series] += 1
-                elif (moved := _advance(series, round(at), ahead)) is None:
+                if (moved := _advance(series, round(at), ahead)) is None:
                     self.dropped[LATE] += 1
                 else:
                     samples.append((series, moved, value))
@@ -154,10 +152,11 @@ class SampleBuilder:
         runs = self._run(of_pod(labels), None, holder), self._run(labels, None, holder)
         for reading in readings(record.data, self._rules.limits_label_bytes):
             run = runs[reading.measure.of_process]
-            series = run if isinstance(run, str) else self._system_series(run, reading)
-            if isinstance(series, str):
-                self.dropped[series] += 1
-            elif series.rank in {None, labels} or at > series.newest + SILENT_MS:
+            if isinstance(run, str):
+                self.dropped[run] += 1
+                continue
+            series = self._system_series(run, reading)
+            if series and (series.rank in {None, labels} or at > series.newest + SILENT_MS):
                 series.rank = labels
                 if (moved := _advance(series, at, ahead)) is None:
                     self.dropped[LATE] += 1
@@ -196,24 +195,26 @@ class SampleBuilder:
             run = rank.runs[run_id] = Run(_without_empty(identity), holder)
         return run
 
-    def _new_series(self, run: Run, key: str | None) -> Series | str | None:
-        """The series of a key that is new, or the reason why it gets none. Ours are no keys."""
+    def _new_series(self, run: Run, key: str | None) -> Series | None:
+        """The series of a key that is new; None, counted, where it gets none. Ours are no keys."""
         if key is None:
             return self._add(run, key, STEP, run.labels)
         if key.startswith(contract.SAMPLE_PREFIX):
             return None
         if reason := self._rules.against_key(key):
-            return reason
+            self.dropped[reason] += 1
+            return None
         return self._add(run, key, METRIC, _without_empty((*run.labels, ("key", _clean(key)))))
 
-    def _system_series(self, run: Run, reading: Reading) -> Series | str:
-        """The series of a value, or the reason why it gets none."""
+    def _system_series(self, run: Run, reading: Reading) -> Series | None:
+        """The series of a value; None, counted, where it gets none."""
         key = reading.measure.metric, reading.labels
         return run.keys.get(key) or self._add(run, key, key[0], run.labels + reading.labels)
 
-    def _add(self, run: Run, key: Key, name: str, labels: Labels) -> Series | str:
+    def _add(self, run: Run, key: Key, name: str, labels: Labels) -> Series | None:
         if reason := run.holder.quota.take():
-            return reason
+            self.dropped[reason] += 1
+            return None
         run.used += 1
         known = self._identify(name, labels)
         series = run.by_id.get(known)  # two keys can be one when they are clean
@@ -233,6 +234,10 @@ def _advance(series: Series, at: int, ahead: float) -> int | None:
     series.newest = max(series.newest, at)
     series.last += 1
     return series.last
+
+
+def _bad_time(at: float, ahead: float) -> str:
+    return FUTURE if at > ahead else BAD_TIME
 
 
 def _values(record: Record) -> Iterator[tuple[str | None, float]]:

@@ -6,7 +6,7 @@ A series without a key is set with `_put`, which also makes it; `remove` ends al
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -147,37 +147,22 @@ class RunSeries:
 
     def take(self, records: list[Record], holder: Holder) -> list[Record]:
         """Keep the newest value of each key; count the rest. Returns what is a sample."""
-        newest: dict[str, Any] = {}
-        samples: list[Record] = []
-        step = None
-        for record in records:
-            if record.step is not None:
-                if not record.late:
-                    step = record.step
-            elif record.sample:  # asked last: log calls have a step as a rule
-                samples.append(record)
-                continue
-            newest.update(record.data)
+        newest, step, samples = _merged(records)
         if samples:
             records = [record for record in records if not is_sample(record)]
-        if records:
-            families = self._families
-            families.records.values[self._own[families.records]] += len(records)
-            families.timestamp.values[self._own[families.timestamp]] = records[-1].timestamp
-        newest.pop(contract.ROW_MARK, None)
-        dropped: Counter[str] = Counter()
+        dropped: defaultdict[str, int] = defaultdict(int)
         if step is not None:
             self._put(self._families.step, as_float(step) or 0.0, dropped)
         self._set(newest, dropped)
-        if records and self.history is not None and records[-1].timestamp >= self.history.due:
-            self.history.take(records, self.step, self.losses)
+        if records:
+            self._count(records)
         for reason, values in dropped.items():
             holder.dropped(reason, values)
         return samples
 
     def describe(self, info: RunInfo, holder: Holder) -> None:
         """Replace the run's info series if it says something new; take the counters over."""
-        dropped: Counter[str] = Counter()
+        dropped: defaultdict[str, int] = defaultdict(int)
         self.info = info
         self._describe(info, dropped)
         for name, family in self._families.step_fix.items() if info.step_fix else ():
@@ -197,11 +182,19 @@ class RunSeries:
         if self.history is not None:
             self._history_quota.give_back(1)
 
+    def _count(self, records: list[Record]) -> None:
+        """Log calls were read, and their values are set."""
+        families, end = self._families, records[-1].timestamp
+        families.records.values[self._own[families.records]] += len(records)
+        families.timestamp.values[self._own[families.timestamp]] = end
+        if self.history is not None and end >= self.history.due:
+            self.history.take(records, self.step, self.losses)
+
     def _value(self, family: MetricFamily) -> float | None:
         slot = self._own.get(family)
         return None if slot is None else family.values[slot]
 
-    def _put(self, family: MetricFamily, value: float, dropped: Counter[str]) -> None:
+    def _put(self, family: MetricFamily, value: float, dropped: defaultdict[str, int]) -> None:
         """Set a series that has no key; where there is no room for it, count that."""
         slot = self._own.get(family)
         if slot is None:
@@ -211,7 +204,7 @@ class RunSeries:
             slot = self._own[family] = family.add(family.prefix(self._labels))
         family.values[slot] = value
 
-    def _set(self, newest: dict[str, Any], dropped: Counter[str]) -> None:
+    def _set(self, newest: dict[str, Any], dropped: defaultdict[str, int]) -> None:
         keys, values = self._keys, self._families.metric.values
         for key, value in newest.items():
             number = value if type(value) is float else as_float(value)
@@ -226,7 +219,7 @@ class RunSeries:
             if key in keys and (number := as_float(newest.get(key))) is not None:
                 self._put(family, number * self._families.rules.named[key].scale, dropped)
 
-    def _new_key(self, key: str, dropped: Counter[str]) -> int:
+    def _new_key(self, key: str, dropped: defaultdict[str, int]) -> int:
         families = self._families
         if key.startswith(contract.SAMPLE_PREFIX):  # of the newest sample, which has series
             return NO_SLOT
@@ -253,7 +246,7 @@ class RunSeries:
             self._unwanted.add(key)  # so as not to match it again
         return reason
 
-    def _describe(self, info: RunInfo, dropped: Counter[str]) -> None:
+    def _describe(self, info: RunInfo, dropped: defaultdict[str, int]) -> None:
         family = self._families.info
         known = label_text(info.labels.items())
         labels = f"{self._labels},{known}" if known else self._labels
@@ -266,3 +259,20 @@ class RunSeries:
             return
         self._described = labels
         self._own[family] = family.add(family.prefix(labels), value=1.0)
+
+
+def _merged(records: list[Record]) -> tuple[dict[str, Any], float | None, list[Record]]:
+    """The newest value of each key, the newest step that was not late, and what is a sample."""
+    newest: dict[str, Any] = {}
+    samples: list[Record] = []
+    step = None
+    for record in records:
+        if record.step is not None:
+            if not record.late:
+                step = record.step
+        elif record.sample:  # asked last: log calls have a step as a rule
+            samples.append(record)
+            continue
+        newest.update(record.data)
+    newest.pop(contract.ROW_MARK, None)
+    return newest, step, samples
