@@ -119,14 +119,18 @@ def _stalled(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
 
 
 def _slow(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
-    measured = [(rank, rank.speed) for rank in ranks if rank.speed is not None]
-    measured = [(rank, speed) for rank, speed in measured if _known_for_long(rank, now)]
+    measured = _measured(ranks, now)
     median = statistics.median(speed for _, speed in measured) if measured else 0.0
     slow = [rank for rank, speed in measured if median > STRAGGLER_RATIO * speed]
     where = [rank for rank in slow if _moved(rank, now)]
     if where:
         text = f"The median rank is more than {STRAGGLER_RATIO} times as fast as {_named(where)}."
         yield _hint("rank_straggler", "PrimusLensRankStraggler", text, where)
+
+
+def _measured(ranks: Sequence[RankNow], now: float) -> list[tuple[RankNow, float]]:
+    known = [(rank, rank.speed) for rank in ranks if rank.speed is not None]
+    return [(rank, speed) for rank, speed in known if _known_for_long(rank, now)]
 
 
 def _known_for_long(rank: RankNow, now: float) -> bool:

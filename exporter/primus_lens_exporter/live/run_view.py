@@ -10,7 +10,7 @@ import hashlib
 import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from primus_lens_exporter.live.hints import RankNow
@@ -75,13 +75,9 @@ def member(key: Key, series: RunSeries, *, current: bool, speed: float | None) -
 def describe(members: Sequence[Member], hints: list[Hint]) -> Run:
     """One run, of at least one rank; `members` in the order of ranks."""
     newest = max(members, key=lambda each: each.now.last_record)
-    facts = {name: value for each in members for name, value in each.series.info.labels.items()}
+    facts, counts = _told(members)
     namespace, run_id = run_of(newest.key)
-    steps = [each.series.step for each in members if each.series.step is not None]
-    speeds = [each.now.speed for each in members if each.now.speed is not None]
-    counts: Counter[str] = Counter()
-    for each in members:
-        counts.update(each.series.info.step_fix)
+    step = _most(each.series.step for each in members)
     headline = _headline(newest.series)
     return Run(
         id=identify((namespace, run_id)),
@@ -95,10 +91,10 @@ def describe(members: Sequence[Member], hints: list[Hint]) -> Run:
         workload=facts.get("workload", ""),
         workload_kind=facts.get("workload_kind", ""),
         finished=all(each.series.over for each in members),
-        step=number(max(steps)) if steps else None,
+        step=None if step is None else number(step),
         records=sum(each.series.records for each in members),
         last_record=newest.now.last_record,
-        steps_per_second=max(speeds, default=None),
+        steps_per_second=_most(each.now.speed for each in members),
         keys=max(each.series.key_count for each in members),
         headline=headline,
         spark=_spark(newest.series, headline),
@@ -112,6 +108,20 @@ def place(labels: Labels) -> tuple[int, int, Labels]:
     """To sort ranks by."""
     known = dict(labels)
     return int(known["node_rank"]), int(known["local_rank"]), labels
+
+
+def _told(members: Sequence[Member]) -> tuple[dict[str, str], Counter[str]]:
+    """What W&B and Kubernetes know the run by, and the counters of the step fix of all ranks."""
+    facts: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for each in members:
+        facts.update(each.series.info.labels)
+        counts.update(each.series.info.step_fix)
+    return facts, counts
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _rank(each: Member) -> Rank:

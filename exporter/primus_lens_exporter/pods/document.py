@@ -101,7 +101,7 @@ def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
         raise NoPod
     labels = metadata.labels or {}
     annotations = metadata.annotations or {}
-    containers = [each.name for each in spec.containers or ()]
+    containers = _names(spec.containers)
     container = _training(containers, annotations)
     belongs = workload(metadata.name, _controller(metadata.owner_references), labels)
     return Pod(
@@ -109,7 +109,7 @@ def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
         namespace=metadata.namespace,
         name=metadata.name,
         node=spec.node_name or "",
-        containers=(*(each.name for each in spec.init_containers or ()), *containers),
+        containers=(*_names(spec.init_containers), *containers),
         container=container,
         workload=belongs.name,
         workload_kind=belongs.kind,
@@ -117,6 +117,10 @@ def decode(document: bytes | msgspec.Raw, allowed: Collection[str]) -> Pod:
         injection=_injection(labels, annotations),
         running=_running(found.status or _PodStatus(), container),
     )
+
+
+def _names(containers: list[_Container] | None) -> list[str]:
+    return [each.name for each in containers or ()]
 
 
 def _injection(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,21 +137,11 @@ class Spool:
         self, db: sqlite3.Connection, clocks: Mapping[bytes, Clock | None]
     ) -> dict[bytes, int]:
         """A clock is written each second, by number; the name of its series but once."""
-        ids = self._ids
-        kept = [(series, clock) for series, clock in clocks.items() if clock]
-        if new := [series for series, _ in kept if series not in ids]:
-            first = max(ids.values(), default=0) + 1
-            added = dict(zip(new, itertools.count(first)))
-            db.executemany("insert into series (name, id) values (?, ?)", added.items())
-            ids = ids | added
-        rows = [(ids[series], *clock) for series, clock in kept]
+        kept = {series: clock for series, clock in clocks.items() if clock}
+        ids = _number(db, self._ids, kept)
+        rows = [(ids[series], *clock) for series, clock in kept.items()]
         db.executemany("replace into clock values (?, ?, ?)", rows)
-        if gone := {series for series, clock in clocks.items() if clock is None} & ids.keys():
-            for table in "series", "clock":
-                numbers = [(ids[series],) for series in gone]
-                db.executemany(f"delete from {table} where id = ?", numbers)  # noqa: S608
-            ids = {series: number for series, number in ids.items() if series not in gone}
-        return ids
+        return _forget(db, ids, clocks.keys() - kept.keys())
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -203,6 +193,30 @@ def _connect(path: Path) -> sqlite3.Connection:
     except BaseException:
         db.close()
         raise
+
+
+def _number(
+    db: sqlite3.Connection, ids: dict[bytes, int], wanted: Iterable[bytes]
+) -> dict[bytes, int]:
+    """The numbers of series, and one for each that had none."""
+    new = [series for series in wanted if series not in ids]
+    if not new:
+        return ids
+    added = dict(zip(new, itertools.count(max(ids.values(), default=0) + 1)))
+    db.executemany("insert into series (name, id) values (?, ?)", added.items())
+    return ids | added
+
+
+def _forget(
+    db: sqlite3.Connection, ids: dict[bytes, int], unwanted: set[bytes]
+) -> dict[bytes, int]:
+    gone = unwanted & ids.keys()
+    if not gone:
+        return ids
+    for table in "series", "clock":
+        numbers = [(ids[series],) for series in gone]
+        db.executemany(f"delete from {table} where id = ?", numbers)  # noqa: S608
+    return {series: number for series, number in ids.items() if series not in gone}
 
 
 def _blob(file: str) -> bytes:

@@ -7,7 +7,7 @@ what does not fit is cut with an ellipsis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from rich.text import Text
@@ -49,27 +49,22 @@ def table(
     Without a width, columns take what they need. Those that are empty in all rows are left out.
     """
     cells = {column: [column.cell(row) for row in rows] for column in columns}
-    filled = [column for column in columns if any(cells[column])] or list(columns)
-    wanted = {
-        column: max(len(column.title), *(text.cell_len for text in cells[column]), 1)
-        for column in filled
-    }
-    widths = wanted if width is None else _fit(wanted, width)
-    fitting = [column for column in filled if column in widths]
-
-    def line(texts: Mapping[Column[Row], Text]) -> Text:
-        return Text(" " * GAP).join(
-            _cell(texts[column], widths[column], column) for column in fitting
-        )
-
-    titles = {column: Text(column.title) for column in fitting}
-    places = range(len(rows))[shown]
-    lines = [{column: cells[column][place] for column in fitting} for place in places]
-    return Table(line(titles), [line(each) for each in lines])
+    filled = {column: texts for column, texts in cells.items() if any(texts)} or cells
+    wanted = {column: _needed(column, texts) for column, texts in filled.items()}
+    widths = _fit(wanted, width)
+    titles = _line(widths, [Text(column.title) for column in widths])
+    lines = zip(*(cells[column][shown] for column in widths), strict=True)
+    return Table(titles, [_line(widths, texts) for texts in lines])
 
 
-def _fit(wanted: dict[Column[Row], int], width: int) -> dict[Column[Row], int]:
+def _needed(column: Column[Row], texts: list[Text]) -> int:
+    return max(len(column.title), *(text.cell_len for text in texts), 1)
+
+
+def _fit(wanted: dict[Column[Row], int], width: int | None) -> dict[Column[Row], int]:
     """The most important columns at their least, then what is left to them in that order."""
+    if width is None:
+        return wanted
     least = {c: min(want, c.least) if c.least else want for c, want in wanted.items()}
     chosen: dict[Column[Row], int] = {}
     for column in sorted(wanted, key=lambda column: -column.importance):
@@ -81,7 +76,12 @@ def _fit(wanted: dict[Column[Row], int], width: int) -> dict[Column[Row], int]:
     for column, has in chosen.items():
         chosen[column] = has + min(left, wanted[column] - has)
         left -= chosen[column] - has
-    return chosen
+    return {column: chosen[column] for column in wanted if column in chosen}
+
+
+def _line(widths: Mapping[Column[Row], int], texts: Iterable[Text]) -> Text:
+    places = zip(texts, widths.items(), strict=True)
+    return Text(" " * GAP).join(_cell(text, width, column) for text, (column, width) in places)
 
 
 def _cell(text: Text, width: int, column: Column[Row]) -> Text:

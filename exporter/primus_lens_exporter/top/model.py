@@ -18,8 +18,9 @@ ORDERS: dict[str, Callable[[Run, float], float]] = {
     "speed": lambda run, _: -(run.steps_per_second or 0.0),
     "hints": lambda run, _: -len(run.hints),
 }
-MOVES = {"up": -1, "k": -1, "down": 1, "j": 1}
 FAR = 1 << 30
+MOVES = {"up": -1, "k": -1, "down": 1, "j": 1, "home": -FAR, "end": FAR}
+PAGES = {"pageup": -1, "pagedown": 1}
 
 
 @dataclasses.dataclass
@@ -83,16 +84,14 @@ class Model:
             return True
         elif key in MOVES:
             self._move(MOVES[key])
+        elif key in PAGES:
+            self._move(PAGES[key] * self.page)
         else:
             self._act(key)
         return False
 
     def _act(self, key: str) -> None:
         match key:
-            case "pageup" | "pagedown":
-                self._move(self.page if key == "pagedown" else -self.page)
-            case "home" | "end":
-                self._move(FAR if key == "end" else -FAR)
             case "enter" if not self.inside and (run := self.run()):
                 self.inside, self.run_id, self.rank_id = True, run.id, ""
             case "escape" if self.inside:
