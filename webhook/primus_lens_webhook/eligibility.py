@@ -56,15 +56,11 @@ def targets(pod: Object, spec: Object) -> list[int]:
     names = [text(each, "name") for each in containers]
     asked = annotations_of(pod).get(CONTAINERS)
     if isinstance(asked, str):
-        wanted = [name.strip() for name in asked.split(",")]
-        unknown = ", ".join(name for name in wanted if name not in names)
-        if unknown:
-            raise Skip(decision.NO_CONTAINER, f"annotation {CONTAINERS}: no container {unknown}")
-        return [index for index, name in enumerate(names) if name in wanted]
-    records = (contract.RECORDS_VOLUME, contract.RECORDS_MOUNT)
-    mounted = [index for index, each in enumerate(containers) if has_mount(each, *records)]
+        return _named(asked, names)
     if not containers:
         raise Skip(decision.NO_CONTAINER, "the pod has no container")
+    records = (contract.RECORDS_VOLUME, contract.RECORDS_MOUNT)
+    mounted = [index for index, each in enumerate(containers) if has_mount(each, *records)]
     return mounted or [_main(pod, names)]
 
 
@@ -74,6 +70,14 @@ def has_mount(container: Object, name: str, path: str) -> bool:
         mount.get("name") == name and mount_point(mount) == path
         for mount in objects(container, "volumeMounts")
     )
+
+
+def _named(asked: str, names: list[str]) -> list[int]:
+    wanted = [name.strip() for name in asked.split(",")]
+    unknown = ", ".join(name for name in wanted if name not in names)
+    if unknown:
+        raise Skip(decision.NO_CONTAINER, f"annotation {CONTAINERS}: no container {unknown}")
+    return [index for index, name in enumerate(names) if name in wanted]
 
 
 def _main(pod: Object, names: list[str]) -> int:

@@ -55,10 +55,7 @@ def wanted(pod: Object, default: str) -> Wanted:
 
 
 def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
-    """Do it to the container at `path`; returns which of OUTCOMES it is. Raises Malformed.
-
-    The last entry of a name is the one that counts, as in the kubelet.
-    """
+    """Do it to the container at `path`; returns which of OUTCOMES it is. Raises Malformed."""
     if want.mode == OFF:
         return OFF
     if want.mode == SITE_PACKAGES:
@@ -66,15 +63,20 @@ def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     command = strings(container, "command")
     if command[:1] == [contract.EXEC]:
         return EXEC
-    entries = objects(container, "env")
-    found = [index for index, entry in enumerate(entries) if entry.get("name") == "PYTHONPATH"]
+    found = _entries(container)
     if command and (want.mode == EXEC or (want.mode == AUTO and not found)):
         patch.insert(path, container, "command", 0, contract.EXEC)
         patch.insert(path, container, "command", 1, "--")
         return EXEC
     if found:
-        return _change(patch, path, container, found[-1])
+        return _change(patch, path, container, found[-1])  # the last one counts, as in the kubelet
     return _set(patch, path, container, want)
+
+
+def _entries(container: Object) -> list[int]:
+    """Indexes of those that set PYTHONPATH."""
+    entries = enumerate(objects(container, "env"))
+    return [index for index, entry in entries if entry.get("name") == "PYTHONPATH"]
 
 
 def _change(patch: Patch, path: str, container: Object, index: int) -> str:
