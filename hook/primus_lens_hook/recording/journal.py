@@ -58,7 +58,7 @@ class Journal:
         row: Mapping[str, Any],
         step: Any,
         late: bool,
-        keys: Optional[Tuple[str, ...]],
+        template: Optional[str],
     ) -> None:
         """Write one line."""
         newest = self._newest
@@ -69,7 +69,7 @@ class Journal:
         if type(step) is not int:
             step = as_integer(step)
         now = time.time()
-        line = start_of_line(row, now, "null" if step is None else step, keys) + newest[2]
+        line = start_of_line(row, now, "null" if step is None else step, template) + newest[2]
         written = self.writer.write((line + (LATE if late else END)).encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)

@@ -67,8 +67,8 @@ class PassThrough(State):
         summary, age = run.summary, run.age(row, call)
         if before is not None and row is not before:
             summary.row_ended()  # that of the row before
-        if call.only_numbers:
-            summary.note(values, call.keys, age)
+        if call.template is not None:
+            summary.note(values, call.template, age)
         else:
             summary.note_each(values, dict.fromkeys(values, age))
         if row.closed:
