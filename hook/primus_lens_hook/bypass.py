@@ -103,10 +103,10 @@ def _record(
     recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any, steps: TrainingStep
 ) -> None:
     """Record a call that wandb's counter has no part in."""
-    row = recorder.snapshot(data)
+    row, keys = recorder.snapshot(data)
     if row is not None:
         # By position too: Megatron-LM passes the step as the second argument.
-        explicit, keys = as_integer(args[0] if args else kwargs.get("step")), tuple(row)
+        explicit = as_integer(args[0] if args else kwargs.get("step"))
         shown, step, late = steps.of(explicit, row, keys)
         if shown is not None:
             steps.note(shown, keys)

@@ -30,6 +30,8 @@ END = "}\n"
 LATE = ',"late":true}\n'
 SAMPLE = '{"timestamp":%r,"step":null,"data":{%s},"run":%s,"sample":true}\n'
 
+NO_RUN = (None, "", ("", ""))
+
 CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters of a run
 
 
@@ -46,9 +48,10 @@ class Journal:
         # Re-entrant, like the writer's: a signal handler may log or finish within a call. It
         # protects the runs; the lines need none, since the writer has a lock of its own.
         self._lock = threading.RLock()
-        # The run of the newest call, its id, and how its lines end. One tuple, replaced as a
-        # whole: with three attributes, two threads that log to two runs would mix them up.
-        self._newest: Tuple[Any, str, str] = (None, "", "")
+        # The run of the newest call, its id, and how its lines end, by whether they are late. One
+        # tuple, replaced as a whole: with attributes, two threads that log to two runs would mix
+        # them up.
+        self._newest: Tuple[Any, str, Tuple[str, str]] = NO_RUN
         self.sampler: Optional[Sampler] = None
         self._row_members = ""  # JSON members of the newest sample that are on each line
 
@@ -58,7 +61,7 @@ class Journal:
         row: Mapping[str, Any],
         step: Any,
         late: bool,
-        keys: Optional[Tuple[str, ...]],
+        template: Optional[str],
     ) -> None:
         """Write one line."""
         newest = self._newest
@@ -69,8 +72,8 @@ class Journal:
         if type(step) is not int:
             step = as_integer(step)
         now = time.time()
-        line = start_of_line(row, now, "null" if step is None else step, keys) + newest[2]
-        written = self.writer.write((line + (LATE if late else END)).encode())
+        line = start_of_line(row, now, "null" if step is None else step, template)
+        written = self.writer.write((line + newest[2][late]).encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
         if now > self._progress_due:
@@ -80,7 +83,7 @@ class Journal:
         """Note the end of a run that has logged in this process."""
         with self._lock:
             # Keeps no finished run alive, and lets a resumed one begin anew.
-            self._newest = (None, "", "")
+            self._newest = NO_RUN
             run_id = id_of(run)
             if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
                 counts = self._step_fix_counts(run)
@@ -105,8 +108,9 @@ class Journal:
                 ours = (time.time(), encode(values), json.dumps(run_id))
                 self.writer.write((SAMPLE % ours).encode())
 
-    def _tail(self, run_id: str) -> str:
-        return self._row_members + TAIL % (contract.ROW_MARK, json.dumps(run_id))
+    def _tail(self, run_id: str) -> Tuple[str, str]:
+        tail = self._row_members + TAIL % (contract.ROW_MARK, json.dumps(run_id))
+        return tail + END, tail + LATE
 
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line: `owner` is decided when the writer opens its file. Before, two

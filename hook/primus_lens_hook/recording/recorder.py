@@ -20,7 +20,7 @@ from primus_lens_hook.recording.writer import Writer, rank_directory
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.warn_once import describe, warn_once
 
-_STRING = {str}
+NO_ROW = (None, ())  # of data that wandb will refuse
 
 
 class Recorder:
@@ -48,27 +48,33 @@ class Recorder:
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=self._after_fork)
 
-    def snapshot(self, data: Any) -> Optional[Dict[str, Any]]:
-        """The row as it is now: another thread may go on changing the caller's dict.
+    def snapshot(self, data: Any) -> Tuple[Optional[Dict[str, Any]], Tuple[str, ...]]:
+        """The row as it is now, and its keys: another thread may go on changing the caller's dict.
 
         None for data that wandb will refuse, for wandb to refuse. Never raises.
         """
         try:
             # The exact type first: isinstance with an ABC runs Python code, for each log call.
             if type(data) is not dict and not isinstance(data, Mapping):
-                return None
-            # One C call under the GIL. A comprehension lets another thread in between two items,
+                return NO_ROW
+            # Copied in C under the GIL. A comprehension lets another thread in between two items,
             # and raises "dictionary changed size during iteration".
-            row = dict(data)
-            plain = _STRING.issuperset(map(type, row))
-            # wandb raises for keys that are no strings, and that error must stay its own. A
-            # subclass of str (numpy.str_, a str Enum) is a key to wandb too.
-            return row if plain or all(isinstance(key, str) for key in row) else None
+            row = {**data}
+            keys = tuple(row)
+            try:
+                # Joined only to have one C call look at each key: it takes subclasses of str too
+                # (numpy.str_, a str Enum), which are keys to wandb.
+                "".join(keys)
+            except TypeError as error:
+                if from_signal_handler(error):
+                    raise
+                return NO_ROW  # wandb raises for such keys, and that error must stay its own
+            return row, keys
         except Exception as error:
             if from_signal_handler(error):
                 raise
             self._give_up(error)
-            return None
+            return NO_ROW
 
     def record(
         self,
@@ -76,13 +82,13 @@ class Recorder:
         row: Dict[str, Any],
         step: Any,
         late: bool = False,
-        keys: Optional[Tuple[str, ...]] = None,
+        template: Optional[str] = None,
     ) -> None:
         """Write one log call's line. Never raises.
 
         `step` is the training step, or wandb's own counter, or None when neither is known.
-        `late` says that the training was further already. `keys` are those of a row of
-        nothing but numbers.
+        `late` says that the training was further already. `template` is that of a row of
+        nothing but numbers (`scalars`).
         """
         if self._broken or self._output_path is None:
             return
@@ -91,7 +97,7 @@ class Recorder:
             # `is not True`, since a disabled run of an old wandb answers with a dummy object.
             if getattr(run, "_is_finished", False) is not True:
                 journal = self._journal or self._open_journal(self._output_path)
-                journal.record(run, row, step, late, keys)
+                journal.record(run, row, step, late, template)
         except Exception as error:
             if from_signal_handler(error):
                 raise

@@ -31,24 +31,27 @@ _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 LINE = '{"timestamp":%d.%06d,"step":%s,"data":{'
 MICROSECONDS = 1_000_000
 
-_templates: Dict[Tuple[str, ...], str] = {}  # ("loss",) -> LINE + '"loss":%r,'
+# By the keys of a row, ("loss",) -> LINE + '"loss":%r,'. The log call itself looks it up, before
+# it calls `make_template`: a function call less.
+TEMPLATES: Dict[Tuple[str, ...], str] = {}
 
 
 def start_of_line(
-    data: Mapping[str, Any], timestamp: float, step: Any, keys: Optional[Tuple[str, ...]] = None
+    data: Mapping[str, Any], timestamp: float, step: Any, template: Optional[str] = None
 ) -> str:
     """The line of a record up to the members of its data, each with a comma behind it.
 
-    `keys` are those of a row of nothing but numbers, as almost every row is.
+    `template` is that of a row of nothing but numbers, as almost every row is.
     """
     start = (*divmod(int(timestamp * MICROSECONDS), MICROSECONDS), step)
-    if keys:
-        values = data.values()
+    if template is not None:
+        values = tuple(data.values())
         try:
-            # All finite: a sum that is not large says so for all of them at once.
-            if sum(map(abs, values)) < LARGE:  # False for NaN
-                return (_templates.get(keys) or _template(keys)) % (*start, *values)
-        except OverflowError:  # an int of 400 digits beside a float
+            # All finite: a sum that is not large says so for all of them at once. From 0.0, since
+            # two ints of 400 digits could be 0 together; added to a float they raise.
+            if -LARGE < sum(values, 0.0) < LARGE:  # False for NaN
+                return template % (start + values)
+        except OverflowError:
             pass
     members = encode(data)
     return LINE % start + (members + "," if members else "")
@@ -63,14 +66,15 @@ def encode(data: Mapping[str, Any]) -> str:
     return _json(flat)[1:-1]
 
 
-def _template(keys: Tuple[str, ...]) -> str:
+def make_template(keys: Tuple[str, ...]) -> str:
+    """Keep a template for a row of numbers under these keys."""
     # Emptied as a whole: another thread may be in here, and to look for the oldest one would
     # need a lock for each log call.
-    if len(_templates) >= KEPT_TEMPLATES:
-        _templates.clear()
+    if len(TEMPLATES) >= KEPT_TEMPLATES:
+        TEMPLATES.clear()
     members = "".join(json.dumps(key).replace("%", "%%") + ":%r," for key in keys)
-    _templates[keys] = LINE + members
-    return _templates[keys]
+    TEMPLATES[keys] = template = LINE + members
+    return template
 
 
 def _flatten(flat: Dict[str, Any], key: str, value: Any, depth: int) -> None:

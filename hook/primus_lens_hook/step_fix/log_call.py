@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from primus_lens_hook.recording.scalars import NUMBERS
+from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES, make_template
 
 _set: Callable[[Any, str, bool], Any] = setattr
 
@@ -54,12 +54,20 @@ class LogCall(Delivery):
     """Among the calls of the run."""
 
     def __init__(
-        self, values: Dict[str, Any], step: Any, commit: Optional[bool], priority: int
+        self,
+        values: Dict[str, Any],
+        keys: Tuple[str, ...],
+        step: Any,
+        commit: Optional[bool],
+        priority: int,
     ) -> None:
         self.values = values
-        # Once for each call: the recorder's template, the definitions and the summary look it up.
-        self.keys: Tuple[str, ...] = tuple(values)
-        self.only_numbers = NUMBERS.issuperset(map(type, values.values()))
+        self.keys = keys
+        # Looked up once for each call: the recorder prints by it, and the summary knows the keys
+        # by it, since a string keeps its hash and a tuple does not.
+        self.template: Optional[str] = None
+        if NUMBERS.issuperset(map(type, values.values())):
+            self.template = TEMPLATES.get(keys) or make_template(keys)
         self.step = step
         self.commit = commit
         self.priority = priority

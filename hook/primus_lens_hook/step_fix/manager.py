@@ -77,22 +77,22 @@ class StepFix:
             return None
 
     def call(
-        self, run: Any, values: Dict[str, Any], step: Any, commit: Any
+        self, run: Any, values: Dict[str, Any], keys: Tuple[str, ...], step: Any, commit: Any
     ) -> Optional[Tuple[RunGuard, LogCall, bool]]:
         """A log call, its run, and whether it is served; else it is wandb's.
 
         Never raises; None after an internal error.
         """
         try:
-            guard = vars(run).get(ATTRIBUTE) or self._begin(run)
+            guard = run.__dict__.get(ATTRIBUTE) or self._begin(run)
             priority = DEFAULT_PRIORITY
             if self._ranked:  # or else a missing attribute of a thread-local, for each call
                 priority = getattr(self._calling, "priority", priority)
-            call = LogCall(values, step, commit, priority)
+            call = LogCall(values, keys, step, commit, priority)
             if step is not None:
                 call.explicit = step if type(step) is int else guard.context.wandb.integer(step)
             steps = guard.context.steps
-            call.shown, call.training_step, call.late = steps.of(call.explicit, values, call.keys)
+            call.shown, call.training_step, call.late = steps.of(call.explicit, values, keys)
             is_readable = step is None or call.explicit is not None
             return guard, call, is_readable and self._enabled and guard.takes_calls()
         except Exception as fault:

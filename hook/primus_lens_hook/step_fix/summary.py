@@ -28,51 +28,54 @@ class Summary:
     def __init__(self, definitions: MetricDefinitions) -> None:
         self._definitions = definitions
         self._newest: Dict[Path, Tuple[Age, Any]] = {}
-        self._open: List[Tuple[Age, Mapping[Any, Any], Path]] = []  # of the row that is open
+        self._open: List[Tuple[Age, Mapping[Any, Any], str]] = []  # of the row that is open
         # What late rows have hidden, and the axes of which they have had values of their own.
         self._hidden: List[Path] = []
         self._filled_in: Set[str] = set()
         self._late_axes: Set[str] = set()
-        # The newest rows by their keys, not looked into yet: a run in order never needs them.
-        self._rows: Dict[Path, Tuple[Age, Mapping[str, Any]]] = {}
+        # The newest rows by their templates, not looked into yet: a run in order never needs them.
+        self._rows: Dict[str, Tuple[Age, Mapping[Any, Any], str]] = {}
 
-    def note(self, values: Mapping[Any, Any], keys: Path, age: Age) -> None:
+    def note(
+        self, values: Mapping[Any, Any], template: str, age: Age, begins: bool = False
+    ) -> None:
         """Remember what wandb got; it must not change. The summary shows it when its row has ended.
 
-        With `keys`, these are the numbers of one call; without, each path has an age and a value.
+        With a template, these are the numbers of one call; without, each path has an age and a
+        value. `begins` says that they are the first of their row: the row before has ended.
         """
-        if len(self._open) == MAX_CALLS:
-            self._open = [(NEVER, self._open_row(), ())]
-        self._open.append((age, values, keys))
+        if begins and self._open:
+            self.row_ended()
+        elif len(self._open) == MAX_CALLS:
+            self._open = [(NEVER, self._open_row(), "")]
+        self._open.append((age, values, template))
 
-    def note_each(self, values: Mapping[str, Any], ages: Mapping[str, Age]) -> None:
+    def note_each(
+        self, values: Mapping[str, Any], ages: Mapping[str, Age], begins: bool = False
+    ) -> None:
         """The same for any values; their ages are by key."""
         leaves = {p: (ages[p[0]], plain(value)) for p, value in _leaves(values)}
-        self.note(leaves, (), NEVER)
+        self.note(leaves, "", NEVER, begins)
 
     def row_ended(self) -> None:
         """Note that wandb's summary shows all values that it has got."""
         # Not with each value: wandb's summary shows a value when its row has ended, and a read in
         # between has to answer as native wandb's does.
-        entries = self._open
-        if not entries:
+        if len(self._open) != 1 or not self._open[0][2]:
+            self._remember(self._open_row())
+            self._open.clear()
             return
-        if len(entries) == 1 and entries[0][2]:
-            self._open = []
-            age, values, keys = entries[0]
-            known = self._rows.get(keys)
-            if known is None or age >= known[0]:
-                self._rows[keys] = (age, values)
-                if len(self._rows) > MAX_ROWS:
-                    self._look_into_rows()
-            return
-        self._remember(self._open_row())
-        self._open = []
+        entry = self._open.pop()
+        known = self._rows.get(entry[2])
+        if known is None and len(self._rows) == MAX_ROWS:
+            self._look_into_rows()
+        if known is None or entry[0] >= known[0]:
+            self._rows[entry[2]] = entry
 
     def _open_row(self) -> Dict[Path, Tuple[Age, Any]]:
         row: Dict[Path, Tuple[Age, Any]] = {}
-        for age, values, keys in self._open:  # within a row the later call counts
-            row.update(_aged(values, age) if keys else values)
+        for age, values, template in self._open:  # within a row the later call counts
+            row.update(_aged(values, age) if template else values)
         return row
 
     def note_written(self, values: Mapping[Path, Any], age: Age) -> None:
@@ -133,7 +136,7 @@ class Summary:
 
     def _look_into_rows(self) -> None:
         rows, self._rows = self._rows, {}
-        for age, values in rows.values():
+        for age, values, _ in rows.values():
             self._remember(_aged(values, age))
 
     def _remember(self, values: Mapping[Path, Tuple[Age, Any]]) -> None:
