@@ -50,10 +50,10 @@ class Host:
             **self._sums.of(parts),
         }
         (busy, time), (last_busy, last_time) = system.cpu_times(), self._last
-        # Equal in two readings within a tick of the kernel (10 ms); and proc(5) warns that iowait,
-        # a part of the sum, may fall.
+        # Equal in two readings within a tick of the kernel (10 ms); proc(5) warns that iowait, a
+        # part of the sum, may fall; and a sum of floats may be a little more than its whole.
         if time > last_time:
-            percent = 100.0 * max(0.0, busy - last_busy) / (time - last_time)
+            percent = 100.0 * min(1.0, max(0.0, (busy - last_busy) / (time - last_time)))
             sample["sys_cpu_percent"] = sample["node_cpu_percent"] = percent
             self._last = busy, time
         return sample
