@@ -7,10 +7,11 @@ STAMP := .venv/.installed
 # One file for every platform and Python of the extras, with the hash of each package's files.
 LOCK = .venv/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
+WORKERS := --numprocesses 2 --dist loadgroup
 IMAGE_EXTRAS := --extra exporter --extra webhook
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e kind-e2e compat differential docs boards lock manifests lint format bench soak clean
+.PHONY: help demo unit test test-all e2e kind-e2e compat differential docs boards lock manifests lint format bench soak clean
 
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -18,27 +19,33 @@ help: ## list these commands
 demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=1 keeps it up)
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
 
-test: $(STAMP) ## run every test that needs no cluster
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/cluster --ignore tests/chart/test_releases.py
+unit: $(STAMP) ## run the unit tests, in a minute; they need no wandb
+	$(BIN)/pytest $(WORKERS) -m 'not exhaustive' tests/unit
 
-e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/cluster_world.py)
-	$(BIN)/pytest --verbose tests/chart/test_releases.py tests/cluster
+test: $(STAMP) ## run what most changes need, in minutes: unit tests, and each main path once
+	$(BIN)/pytest $(WORKERS) -m 'not exhaustive' tests/unit tests/integration
+
+test-all: $(STAMP) ## run every test that needs no cluster
+	$(BIN)/pytest $(WORKERS) --hypothesis-profile=thorough tests/unit tests/integration
+
+e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/support/cluster_world.py)
+	$(BIN)/pytest --verbose tests/cluster
 
 kind-e2e: $(STAMP) ## the same on a kind cluster made for it (NODE_IMAGE=kindest/node:TAG, KEEP=1)
 	@tests/cluster/kind.sh
 
 compat: $(STAMP) ## train on every Python and wandb, and with torch frameworks (ONLY=frameworks)
-	@cd tests && ../$(BIN)/python compat.py $(if $(ONLY),--only '$(ONLY)')
+	@PYTHONPATH=tests $(BIN)/python tools/compat.py $(if $(ONLY),--only '$(ONLY)')
 
 differential: $(STAMP) ## train N=300 random programs with and without the hook (SEED=1, HELP=1)
-	@cd tests && ../$(BIN)/python -m differential $(if $(HELP),--help,$(or $(N),300) $(if $(SEED),--seed $(SEED)))
+	@cd tests && ../$(BIN)/python -m support.differential $(if $(HELP),--help,$(or $(N),300) $(if $(SEED),--seed $(SEED)))
 
 docs: $(STAMP) ## draw the pictures of the documentation again
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group docs
-	@cd tests && ../$(BIN)/python draw_step_fix.py
-	@cd tests && ../$(BIN)/python draw_page.py
-	@cd tests && ../$(BIN)/python draw_architecture.py
+	@PYTHONPATH=tests $(BIN)/python tools/draw_step_fix.py
+	@PYTHONPATH=tests $(BIN)/python tools/draw_page.py
+	@PYTHONPATH=tests $(BIN)/python tools/draw_architecture.py
 
 boards: $(STAMP) ## make Grafana's boards and their page in docs/
 	@cd boards && ../$(BIN)/python -m primus_lens_boards
@@ -52,7 +59,7 @@ lock: ## pin in requirements/ what pyproject.toml asks for (UPGRADE=1: everythin
 		--output-file requirements/dev.txt
 
 manifests: $(STAMP) ## render manifests/ and the chart's table of values
-	@cd tests && ../$(BIN)/python -m chart.manifests
+	@cd tests && ../$(BIN)/python -m support.chart.manifests
 
 lint: $(STAMP) ## check style, types and the arrows between packages
 	$(BIN)/ruff check .

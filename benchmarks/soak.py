@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from api_server import ApiServer, pod
+from support.api_server import ApiServer, pod
 
 PODS, RANKS, RATE = 64, 8, 5.0
 ROTATE_LINES, SEGMENTS = 100, 3

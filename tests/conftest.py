@@ -1,56 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-import fcntl
-import functools
-import hashlib
 import os
-import subprocess
-import sys
+from pathlib import Path
 
-import matrix
 import pytest
-import serving
-import training
+from hypothesis import settings
+
+from support.environment import clean_environ
+
+TESTS = Path(__file__).parent
+
+# `make test-all` tries ten times as many random examples. A timing never decides a test.
+settings.register_profile("thorough", max_examples=100, deadline=None)
+settings.register_profile("quick", max_examples=10, deadline=None)
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark each test with the folder that it is in: unit, integration or cluster."""
+    for item in items:
+        item.add_marker(item.path.relative_to(TESTS).parts[0])
 
 
 @pytest.fixture(autouse=True)
 def _clean_environ(monkeypatch):
     """No test sees what steers the hook, the exporter or wandb in the caller's shell."""
-    clean = training.clean_environ()
-    for name in set(os.environ) - set(clean):
+    for name in set(os.environ) - set(clean_environ()):
         if not name.startswith("PYTEST_"):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def train(tmp_path):
-    """Runs a training script in this test's directory, with the newest wandb."""
-    return functools.partial(training.run, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def wheel():
-    """The wheel, built once from this checkout."""
-    assets = matrix.ROOT.glob("exporter/*/live/assets/**/*.*")
-    sources = sorted([*matrix.ROOT.glob("*/primus_lens_*/**/*.py"), *assets])
-    sources += [matrix.ROOT / "hook" / "wandb_step_fix.py", matrix.ROOT / "pyproject.toml"]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    directory = matrix.ROOT / ".venv" / "wheels" / digest
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:  # two test workers, one wheel
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not list(directory.glob("*.whl")):
-            command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-            subprocess.run([*command, "-w", directory, matrix.ROOT], check=True)
-    (built,) = directory.glob("*.whl")
-    return built
-
-
-@pytest.fixture(params=matrix.MATRIX, ids=lambda cell: cell.name)
-def cell(request, wheel):
-    """Each Python and wandb of the matrix: the path of its interpreter."""
-    if matrix.interpreter(request.param.python) is None:
-        pytest.skip(f"no Python {request.param.python} on this machine")
-    return matrix.environment(request.param, wheel)
 
 
 @pytest.fixture
@@ -59,10 +35,3 @@ def rank(tmp_path):
     directory = tmp_path / "records" / "node_0" / "rank_1"
     directory.mkdir(parents=True)
     return directory
-
-
-@pytest.fixture
-def exporter(tmp_path, rank):
-    """A real exporter that follows that rank."""
-    with serving.Exporter(tmp_path / "records") as exporter:
-        yield exporter

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-import cluster_world
 import pytest
+
+from support import cluster_world
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import datetime as dt
 import json
 import time
 
-import cluster_release
-import cluster_world
 import pytest
-from cluster_release import asked, create, identity, injected
-from cluster_world import kubectl
-from injected_pods import Case
 from primus_lens_webhook.ca.authority import authority, sign
-from serving import until
+
+from support import cluster_release, cluster_world
+from support.cluster_release import asked, create, identity, injected
+from support.cluster_world import kubectl
+from support.injected_pods import Case
+from support.serving import until
 
 cluster_release.require()
 

@@ -5,13 +5,13 @@ import json
 import re
 import time
 
-import cluster_release
-import cluster_world
 import pytest
-from cluster_release import asked, create, injected
-from cluster_world import kubectl
-from injected_pods import PODS, pod
-from serving import until
+
+from support import cluster_release, cluster_world
+from support.cluster_release import asked, create, injected
+from support.cluster_world import kubectl
+from support.injected_pods import PODS, pod
+from support.serving import until
 
 cluster_release.require()
 

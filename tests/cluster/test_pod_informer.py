@@ -10,13 +10,14 @@ import sys
 import time
 
 import pytest
-from cluster_access import Wire, in_the_cluster, kubeconfig
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.informer import Pace, PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_toolkit.kubernetes_api import Api
 from prometheus_client import CollectorRegistry
-from serving import until
+
+from support.cluster_access import Wire, in_the_cluster, kubeconfig
+from support.serving import until
 
 if not os.environ.get("KUBECONFIG"):
     pytest.skip("KUBECONFIG names no cluster", allow_module_level=True)

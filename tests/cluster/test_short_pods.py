@@ -9,9 +9,10 @@ import json
 import time
 from collections import Counter
 
-import cluster_world
 import pytest
-from cluster_world import job, kubectl, values
+
+from support import cluster_world
+from support.cluster_world import job, kubectl, values
 
 cluster_world.require()
 

@@ -9,13 +9,13 @@ exporter is replaced, while their records stay there. No training notices.
 import json
 from pathlib import Path
 
-import cluster_release
-import cluster_world
 import pytest
-from cluster_release import asked, create, identity, injected
-from cluster_world import KUBELET_ROOT, kubectl
-from injected_pods import RECORDS, Case
-from serving import until
+
+from support import cluster_release, cluster_world
+from support.cluster_release import asked, create, identity, injected
+from support.cluster_world import KUBELET_ROOT, kubectl
+from support.injected_pods import RECORDS, Case
+from support.serving import until
 
 cluster_release.require()
 cluster_world.require()  # its directories are the node's

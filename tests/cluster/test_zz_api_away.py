@@ -6,10 +6,11 @@ import os
 import subprocess
 import time
 
-import cluster_world
 import pytest
-from cluster_world import job, kubectl, values
-from serving import until
+
+from support import cluster_world
+from support.cluster_world import job, kubectl, values
+from support.serving import until
 
 cluster_world.require()
 

@@ -5,12 +5,12 @@ import os
 import subprocess
 from pathlib import Path
 
-import cluster_release
-import cluster_world
 import pytest
-from cluster_release import asked, create, identity, injected
-from injected_pods import Case
-from serving import until
+
+from support import cluster_release, cluster_world
+from support.cluster_release import asked, create, identity, injected
+from support.injected_pods import Case
+from support.serving import until
 
 cluster_release.require()
 cluster_world.require()  # whose node writes the logs

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel: what is in it, what it leaves behind, and on what it may depend."""
+
+import dataclasses
+import email
+import subprocess
+import zipfile
+
+import pytest
+from primus_lens_cli.hook import STARTUP_FILES
+from primus_lens_exporter.model.drops import DROPS
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
+from primus_lens_exporter.reading import counts
+from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
+from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.serving.telemetry import Telemetry
+from primus_lens_exporter.settings import Settings
+from primus_lens_hook import contract
+from primus_lens_hook.boot import start
+from primus_lens_toolkit import rejections
+
+from support import matrix
+from support.environment import clean_environ
+from support.repository import ROOT
+
+
+def tree(directory):
+    """Every file and its content, but for what Python and pip write for themselves."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {path: path.stat().st_size for path in files if "__pycache__" not in path.parts}
+
+
+@pytest.fixture(params=["3.7", "3.11", "3.13"])
+def environment(request, tmp_path):
+    base = matrix.interpreter(request.param)
+    if base is None:
+        pytest.skip(f"no Python {request.param} on this machine")
+    subprocess.run([base, "-m", "venv", tmp_path / "venv"], check=True)
+    return tmp_path / "venv"
+
+
+def run(environment, *command):
+    done = subprocess.run(
+        [environment / "bin" / "python", *command],
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_install_and_uninstall_leave_nothing_behind(environment, wheel):
+    before = tree(environment)
+    assert run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)[0] == 0
+    status, printed, _ = run(environment, "-m", "primus_lens_cli", "hook", "check")
+    assert (status, "loads" in printed) == (0, True)
+    assert (
+        run(environment, "-m", "pip", "uninstall", "-q", "-y", "primus-lens-wandb-exporter")[0] == 0
+    )
+    assert tree(environment) == before
+    assert run(environment, "-c", "print(1)") == (0, "1\n", "")
+
+
+def test_uninstall_and_install_of_the_hook_alone(environment, wheel):
+    run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)
+    installed = tree(environment)
+    hook = ("-m", "primus_lens_cli", "hook")
+    assert run(environment, *hook, "uninstall")[0] == 0
+    status, printed, _ = run(environment, *hook, "check")
+    assert status == 1
+    assert "primus-lens hook install" in printed
+    assert run(environment, *hook, "uninstall")[0] == 0
+    assert run(environment, *hook, "install")[0] == 0
+    assert run(environment, *hook, "check")[0] == 0
+    assert tree(environment) == installed
+
+
+def test_a_start_file_left_alone_is_silent(environment):
+    (site,) = environment.glob("lib/python*/site-packages")
+    for name, text in STARTUP_FILES.items():
+        (site / name).write_text(text)
+    assert run(environment, "-c", "print(1)") == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("name", STARTUP_FILES)
+def test_start_up_files(wheel, name):
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(name).decode() == STARTUP_FILES[name]
+    if name.endswith(".start"):  # PEP 829: one entry point a line, package.module:callable
+        assert STARTUP_FILES[name].strip() == f"{start.__module__}:{start.__name__}"
+
+
+def test_the_live_page_is_in_it(wheel):
+    assets = (ROOT / "exporter" / "primus_lens_exporter" / "live" / "assets").rglob("*.*")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {str(path.relative_to(ROOT / "exporter")) for path in assets}
+        assert names - set(archive.namelist()) == set()
+    assert "primus_lens_exporter/live/assets/index.html" in names
+
+
+def test_the_hook_depends_on_nothing(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        required = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
+    assert all("extra ==" in requirement for requirement in required)
+
+
+def test_daemon_parts_say_which_python_they_need(environment, wheel):
+    run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)
+    status, _, error = run(environment, "-m", "primus_lens_cli", "exporter", "--help")
+    assert status == 2
+    assert len(error.splitlines()) == 1
+    assert "3.11" in error or "pip install 'primus-lens-wandb-exporter[exporter]'" in error
+
+
+def test_every_setting_of_the_hook_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    names = [value for name, value in vars(contract).items() if name.startswith("ENV_")]
+    names.remove(contract.ENV_PREFIX)
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_flag_of_the_exporter_is_in_the_docs():
+    text = (ROOT / "docs" / "exporter.md").read_text()
+    flags = [field.metadata["flag"] for field in dataclasses.fields(Settings)]
+    assert [flag for flag in flags if f"`{flag}`" not in text] == []
+
+
+def test_every_series_is_in_the_docs():
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    text += (ROOT / "docs" / "remote-write.md").read_text()
+    registry = Telemetry().registry
+    KubernetesTelemetry(registry, PodCache())
+    RemoteWriteTelemetry(registry)
+    own = [metric.name for metric in registry.collect() if "exporter" in metric.name]
+    assert [name for name in own if name not in text] == []
+    store = Store(SeriesRules())
+    assert [family.name for family in store.families if f"`{family.name}`" not in text] == []
+
+
+def test_every_reason_is_in_the_docs():
+    text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    reasons = (*counts.REFUSALS, *counts.LIMITS, *DROPS, *rejections.REASONS)
+    assert [reason for reason in reasons if reason not in text] == []
+
+
+def test_no_file_is_larger_than_a_screenful_of_thought():
+    sources = [path for part in ("hook", "exporter", "toolkit", "webhook", "cli", "demo", "boards")
+               for path in (ROOT / part).rglob("*.py")]  # fmt: skip
+    assert [path.name for path in sources if len(path.read_text().splitlines()) > 300] == []

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interpreters and wandb versions that the hook is tried on.
+
+Each cell is a virtual environment below `.venv/matrix`, made when it is first asked for
+and kept until its pins change. The pins are what the old versions need to import at all.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from support.repository import ROOT
+
+CELLS = ROOT / ".venv" / "matrix"
+
+
+class Cell(NamedTuple):
+    python: str
+    wandb: str
+    pins: tuple = ()
+    beside: str = ""  # what else is in it
+
+    @property
+    def name(self):
+        parts = [f"python{self.python}", f"wandb{self.wandb or '-newest'}", self.beside]
+        return "-".join(filter(None, parts))
+
+
+MATRIX = [
+    Cell("3.7", "0.12.0", ("protobuf<3.21", "urllib3<2", "setuptools<70")),
+    Cell("3.7", "0.12.21", ("protobuf<4", "urllib3<2", "setuptools<70")),
+    Cell("3.8", "0.15.12", ("protobuf<5", "urllib3<2", "setuptools<70")),
+    Cell("3.9", "0.17.9", ("setuptools<70",)),
+    Cell("3.10", "0.19.11"),
+    Cell("3.11", ""),
+    Cell("3.12", "0.22.3"),
+    Cell("3.13", ""),
+    Cell("3.14", ""),
+]
+EVERYDAY = Cell("3.11", "")  # the one that `make test` trains with
+
+
+def interpreter(version):
+    """An interpreter of this version that really starts, or None."""
+    candidates = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    on_path = shutil.which(f"python{version}")
+    for candidate in [*map(str, candidates), *filter(None, [on_path])]:
+        started = subprocess.run([candidate, "-c", ""], capture_output=True)
+        if started.returncode == 0:
+            return candidate
+    return None
+
+
+def environment(cell, wheel):
+    """The cell's Python, with its wandb, numpy and the given wheel of ours installed."""
+    directory = CELLS / cell.name
+    python = directory / "bin" / "python"
+    CELLS.mkdir(parents=True, exist_ok=True)
+    with (CELLS / f"{cell.name}.lock").open("w") as lock:  # two test workers, one cell
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        complete = directory / ".complete"
+        pins = "\n".join(cell.pins)
+        if not complete.exists() or complete.read_text() != pins:
+            shutil.rmtree(directory, ignore_errors=True)
+            base = interpreter(cell.python)
+            subprocess.run([base, "-m", "venv", directory], check=True)
+            requirement = f"wandb=={cell.wandb}" if cell.wandb else "wandb"
+            pip(python, "install", requirement, "numpy", *cell.pins)
+            complete.write_text(pins)
+        installed = directory / ".wheel"
+        if not installed.exists() or installed.read_text() != wheel.parent.name:
+            pip(python, "install", "--no-deps", "--force-reinstall", wheel)
+            installed.write_text(wheel.parent.name)
+    return str(python)
+
+
+def pip(python, *arguments):
+    command = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=dict(os.environ))

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from primus_lens_exporter.model.key_rules import NamedKey, Pattern
+from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.series.metric_family import MetricFamily
+from primus_lens_exporter.series.store import Store
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.holding import Holder
+
+RANK = (("node_rank", "0"), ("local_rank", "1"))
+
+
+def series(store):
+    """What a Prometheus would read from the page, by name and labels."""
+    text = b"".join(store.parts()).decode()
+    families = text_string_to_metric_families(text)
+    samples = [sample for family in families for sample in family.samples]
+    assert len({(s.name, *s.labels.items()) for s in samples}) == len(samples)
+    return {
+        (s.name.removeprefix("primus_lens_wandb_"), *s.labels.values()): s.value for s in samples
+    }
+
+
+def take(store, holder, *records, rank=RANK):
+    store.take(rank, list(records), "file", 0, holder)
+
+
+def an_empty(**settings):
+    return Store(SeriesRules(**settings))
+
+
+def filled(*records, holder=None, **settings):
+    store = an_empty(**settings)
+    take(store, holder or Holder(), *records)
+    return store
+
+
+def test_newest_value_of_each_key_and_the_count_of_records():
+    store = filled(Record(1.0, {"loss": 2.0, "lr": 1}, 1, "r"), Record(2.0, {"loss": 1.5}, 2, "r"))
+    assert series(store) == {
+        ("metric", "0", "1", "r", "loss"): 1.5,
+        ("metric", "0", "1", "r", "lr"): 1,
+        ("step", "0", "1", "r"): 2,
+        ("last_record_timestamp_seconds", "0", "1", "r"): 2,
+        ("records_total", "0", "1", "r"): 2,
+    }
+
+
+def late(at, step, **data):
+    return Record(at, data, step, "r", late=True)
+
+
+def row(at, step, **data):
+    return Record(at, data, step, "r")
+
+
+def test_a_late_row_counts_and_sets_its_keys_and_no_step():
+    store = filled(row(1.0, 7, loss=1), late(2.0, 900, **{"eval/loss": 3}))
+    assert series(store) == {
+        ("metric", "0", "1", "r", "loss"): 1,
+        ("metric", "0", "1", "r", "eval/loss"): 3,
+        ("step", "0", "1", "r"): 7,
+        ("last_record_timestamp_seconds", "0", "1", "r"): 2,
+        ("records_total", "0", "1", "r"): 2,
+    }
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 99)), min_size=1), st.booleans())
+def test_the_step_is_that_of_the_newest_row_that_is_not_late(rows, at_once):
+    """Lower than the one before it too: a run that is resumed from a checkpoint goes back."""
+    records = [Record(at, {}, step, "r", late=late) for at, (late, step) in enumerate(rows)]
+    store = an_empty()
+    for batch in [records] if at_once else [[each] for each in records]:
+        take(store, Holder(), *batch)
+    steps = [step for late, step in rows if not late]
+    assert series(store).get(("step", "0", "1", "r")) == (steps[-1] if steps else None)
+
+
+def test_a_run_of_late_rows_has_no_step_until_another_row_comes():
+    holder = Holder(4)
+    store = filled(late(1.0, 9, a=1), holder=holder)
+    assert not [key for key in series(store) if key[0] == "step"]
+    assert holder.quota.used == len(series(store)) == 3
+    take(store, holder, row(2.0, 3))
+    assert series(store)[("step", "0", "1", "r")] == 3
+    store.release(holder)
+    assert holder.quota.used == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        ("NaN", math.nan),
+        ("-Infinity", -math.inf),
+        (True, 1),
+        (10**400, math.inf),
+        (-1e-320, -1e-320),
+    ],
+)
+def test_values(value, number):
+    got = series(filled(Record(1.0, {"k": value})))[("metric", "0", "1", "", "k")]
+    assert got == number or math.isnan(number)
+
+
+@pytest.mark.parametrize("value", ["text", None, {"_type": "image-file"}, [1]])
+def test_what_is_no_number_makes_no_series(value):
+    assert not [key for key in series(filled(Record(1.0, {"k": value}))) if key[0] == "metric"]
+
+
+@given(st.text(), st.text())
+def test_any_key_and_run_survive_the_text_format(key, run):
+    got = series(filled(Record(1.0, {key: 1.0}, 1, run)))
+    clean = run.encode("utf-8", "replace").decode(), key.encode("utf-8", "replace").decode()
+    # Keys of our own make other series. The reference parser splits lines at \r and \x85 too,
+    # which the format does not.
+    if not key.startswith("_primus_") and not any(
+        c in key + run for c in "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+    ):
+        assert ("metric", "0", "1", *clean) in got
+
+
+def test_info_follows_what_is_known_and_is_one_series():
+    store, holder = filled(Record(1.0, {}, None, "r")), Holder()
+    assert not store.describe(RANK, "unseen", RunInfo({"project": "p"}, {}), holder)
+    assert store.describe(RANK, "r", RunInfo({"project": "p"}, {}), holder)
+    assert store.describe(RANK, "r", RunInfo({"project": 'q"\n\\'}, {}), holder)
+    assert series(store)[("run_info", "0", "1", "r", 'q"\n\\')] == 1
+
+
+def test_a_name_that_is_too_long_is_cut():
+    store = filled(Record(1.0, {}, None, "r"), limits_label_bytes=4)
+    store.describe(RANK, "r", RunInfo({"name": "ünïcode"}, {}), Holder())
+    assert series(store)[("run_info", "0", "1", "r", "ün")] == 1  # not half a character
+
+
+def test_step_fix_counters_are_there_when_it_is_on():
+    holder = Holder()
+    store = filled(Record(1.0, {}, None, "r"), holder=holder)
+    store.describe(RANK, "r", RunInfo({}, {}), holder)
+    assert not [key for key in series(store) if key[0].startswith("step_fix")]
+    store.describe(RANK, "r", RunInfo({}, {"logs": 3, "conflicts": 10**400}), holder)
+    assert series(store)[("step_fix_logs_total", "0", "1", "r")] == 3
+    assert series(store)[("step_fix_conflicts_total", "0", "1", "r")] == math.inf
+    assert series(store)[("step_fix_dropped_total", "0", "1", "r")] == 0
+    store.release(holder)
+    assert list(store.parts()) == []
+    assert holder.quota.used == 0
+
+
+def test_series_end_with_their_last_holder():
+    holder, another = Holder(), Holder()
+    store = filled(Record(1.0, {"a": 1}, 1, "r"), Record(1.0, {"a": 1}, 1, "s"), holder=holder)
+    take(store, another, Record(2.0, {"a": 2}, 2, "r"))
+    store.release(holder)
+    assert {key[3] for key in series(store)} == {"r"}
+    store.release(another)
+    assert list(store.parts()) == []
+
+
+@pytest.mark.parametrize(("finish", "ends"), [(4.0, False), (5.0, True), (6.0, True)])
+def test_a_run_ends_unless_it_went_on_after_its_finish(finish, ends):
+    holder = Holder()
+    store = filled(Record(5.0, {"a": 1}, 1, "r"), holder=holder)
+    store.end(RANK, "r", finish, holder)
+    assert (list(store.parts()) == []) is ends
+
+
+@pytest.mark.parametrize(
+    ("limit", "settings", "reason", "made"),
+    [
+        (6, {}, "series_per_pod", 6),
+        (2, {}, "series_per_pod", 2),
+        (1, {}, "series_per_pod", 0),
+        (99, {"limits_keys_per_rank": 5}, "keys_per_rank", 8),
+        (99, {"limits_label_bytes": 4}, "label_bytes", 3),
+        (99, {"keys_deny": Pattern("key/[0-5]")}, "key_rules", 7),
+        (99, {"keys_allow": Pattern("key/[0-5]")}, "key_rules", 9),
+    ],
+)
+def test_what_exceeds_a_limit_is_left_out_and_counted(limit, settings, reason, made):
+    holder = Holder(limit)
+    store = filled(Record(1.0, {f"key/{n}": n for n in range(10)}, 1), holder=holder, **settings)
+    take(store, holder, Record(2.0, {"key/9": 10}, 1))
+    assert len(series(store)) == made == holder.quota.used
+    assert set(holder.drops) == {reason}
+    store.release(holder)
+    assert holder.quota.used == 0
+
+
+def test_what_is_left_out_costs_the_others_nothing():
+    node = Quota(8, "series_per_node")
+    greedy, modest = Holder(1000, node), Holder(1000, node)
+    store = an_empty()
+    take(store, modest, Record(1.0, {"loss": 1}, 1, "r"), rank=(("local_rank", "0"),))
+    take(store, greedy, Record(1.0, {str(n): n for n in range(99)}, 1), rank=(("pod", "x"),))
+    take(store, modest, Record(2.0, {"loss": 2}, 2, "r"), rank=(("local_rank", "0"),))
+    assert series(store)[("metric", "0", "r", "loss")] == 2
+    assert greedy.drops == {"series_per_node": 98}
+    store.release(greedy)
+    take(store, modest, Record(3.0, {"lr": 1}, 3, "r"), rank=(("local_rank", "0"),))
+    assert series(store)[("metric", "0", "r", "lr")] == 1
+
+
+def test_a_known_key_has_a_metric_of_its_own_in_base_units():
+    named = {"time/step_ms": NamedKey("training_step_seconds", "Time of a step.", 0.001)}
+    store = filled(Record(1.0, {"time/step_ms": 250, "x": 1}, 1), keys_mapping_file=named)
+    assert series(store)[("training_step_seconds", "0", "1", "")] == 0.25
+    assert series(store)[("metric", "0", "1", "", "time/step_ms")] == 250
+
+
+def test_keys_that_nobody_uses_are_forgotten():
+    holder = Holder()
+    store = filled(Record(1.0, {"a": 1}, 1), holder=holder)
+    store.release(holder)
+    assert store._families.key_cache._known == {}
+
+
+@given(st.lists(st.booleans() | st.floats(), max_size=60))
+def test_slots_are_reused_and_never_mixed(steps):
+    family, live = MetricFamily("f", "gauge", "help"), {}
+    for number, step in enumerate(steps):
+        if step is True and live:
+            family.remove(live.pop(next(iter(live)))[0])
+        else:
+            live[number] = (
+                family.add(family.prefix(f'n="{number}"'), value=float(step)),
+                float(step),
+            )
+    text = b"".join(family.parts()).decode()
+    samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+    got = {int(sample.labels["n"]): sample.value for sample in samples}
+    assert got.keys() == live.keys()
+    assert all(got[n] == v or math.isnan(v) for n, (_, v) in live.items())

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fault of ours at any line of the step fix: nothing is lost, nothing is sent twice."""
+
+import linecache
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from primus_lens_hook import step_fix, warn_once
+
+from support.native_model import Item, Media, Record
+from support.repaired import overdue, repaired, user_rows, values_of
+
+PACKAGE = str(Path(step_fix.__file__).parent)
+# One of everything: in order, late, merged, parked, without a step, media, a gap, a definition.
+CALLS = [
+    ("a", 1, None), ("b", 1, None), ("a", 2, None), ("b", 1, None), ("c.d", None, None),
+    ("a", 3, None), ("media", 3, None), ("c.d", 2, None), ("a", 9, None), ("b", 4, True),
+    ("define", None, None), ("a", 12, None), ("summary", None, None), ("b", 11, None),
+    ("overdue", None, None), ("c.d", 10, None), ("a", 13, None), ("flush", None, None),
+    ("b", 8, None),
+]  # fmt: skip
+
+
+class Fault(Exception):
+    pass
+
+
+def train(run, step_fix):
+    """Returns the values sent until the fault, that of the call at fault being the last."""
+    sent = []
+    for number, (what, step, commit) in enumerate(CALLS):
+        alive = step_fix._enabled and all(each._active for each in step_fix._runs)
+        if what == "define":
+            run.define_metric("c.*", step_metric="mine")
+        elif what == "summary":
+            run.summary["a"] = 99
+        elif what in ("flush", "overdue"):
+            step_fix.flush() if what == "flush" else overdue(step_fix)
+        else:
+            key = "b" if what == "media" else what
+            value = Media(number) if what == "media" else number
+            if alive:
+                sent.append(value)
+            run.log({key: value}, step, commit)
+    run.finish()
+    return sent
+
+
+class Saboteur:
+    """Raises at the n-th line that is executed in the package, once."""
+
+    def __init__(self, at):
+        self.left = at
+        self.where = None
+
+    def __enter__(self):
+        sys.settrace(self.call)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    def call(self, frame, _event, _):
+        return self.line if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def line(self, frame, event, _):
+        if event == "line" and not self.where and can_fail(frame):
+            self.left -= 1
+            if self.left < 0:
+                self.in_run = is_in_run(frame)
+                self.where = f"{frame.f_code.co_name}:{frame.f_lineno}"
+                raise Fault(self.where)
+        return self.line
+
+
+def is_in_run(frame):
+    while frame is not None and not frame.f_code.co_filename.endswith("step_fix/guard.py"):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name not in ("step_of", "takes_calls")
+
+
+FENCE = ("try:", "except", "raise", "finally", "else:", "with self._lock", "self._fenced(",
+         "return self._fenced(", "answer = self._fenced(", "return shown if", "for guard in",
+         "guard.flush()", "guard.hand_back()", "if not self._serving")  # fmt: skip
+
+
+def can_fail(frame):
+    """Not the fence itself, nor lines that only lead to it."""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    return not line.strip().startswith(FENCE)
+
+
+def lines():
+    run_class, step_fix = repaired()
+    with Saboteur(10**9) as counting:
+        train(run_class(), step_fix)
+    return 10**9 - counting.left
+
+
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.exhaustive) for part in (1, 2, 3))]
+)
+def test_a_fault_at_each_line(part, monkeypatch):
+    monkeypatch.setattr(warn_once, "_said", {"steps"})
+    for at in range(part, lines(), 4):
+        run_class, step_fix = repaired()
+        run = run_class()
+        with Saboteur(at) as saboteur:
+            sent = train(run, step_fix)
+        has = values_of(user_rows(run))
+        assert set(has.values()) <= {1}, (saboteur.where, has)
+        lost = Counter(sent) - has
+        # Before the call is the run's, a fault makes it wandb's, which may drop it.
+        assert not lost or (not saboteur.in_run and list(lost) == sent[-1:]), saboteur.where
+
+
+@pytest.mark.parametrize("way_out", ["finish", "define_metric", "flush", "unpatch", "summary"])
+def test_a_wandb_that_is_gone_raises_nowhere_but_where_it_would(way_out):
+    run_class, step_fix = repaired()
+    run = run_class()
+    for step in 5, 3, 9, 2:
+        run.log({"a": step}, step)
+    native = vars(run)["_primus_lens_steps"].context.wandb
+    native._log = native._define = run.summary.update = gone
+    ways = {
+        "finish": run.finish,
+        "define_metric": lambda: run.define_metric("b"),
+        "flush": step_fix.flush,
+        "unpatch": step_fix.disable,
+        "summary": lambda: run._summary_update_callback(Record([Item(("a",), 1)])),
+    }
+    ways[way_out]()
+    assert step_fix.counts()["dropped"] == 3
+
+
+def gone(*_, **__):
+    raise BrokenPipeError("wandb's service is gone")
