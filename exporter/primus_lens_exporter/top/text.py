@@ -32,9 +32,9 @@ BARS = "▁▂▃▄▅▆▇█"
 def harmless(text: str) -> str:
     """A hostile text in one line, every character of a known width."""
     shown, marks = [], 0
-    for each in unicodedata.normalize("NFC", text[:LONGEST]):
-        if each in STYLES:
-            continue
+    # Before they are composed: a style between a letter and its mark keeps the two apart.
+    plain = "".join(each for each in text[:LONGEST] if each not in STYLES)
+    for each in unicodedata.normalize("NFC", plain):
         if unicodedata.category(each) in UNSHOWN or each in JOINING:
             each = INSTEAD  # noqa: PLW2901
         marks = marks + 1 if cell_len(each) == 0 else 0

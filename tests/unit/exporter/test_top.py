@@ -9,7 +9,7 @@ import termios
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from primus_lens_exporter.top import text
 from primus_lens_exporter.top.columns import Column, table
@@ -22,6 +22,7 @@ NAMES = st.text(st.characters(codec=None)) | st.text("\x1b[\x07\x9b\u202ee\u0301
 
 
 @given(NAMES)
+@example("A\ufe00\u0300")
 def test_no_name_can_do_anything(name):
     shown = text.harmless(name)
     categories = {unicodedata.category(each) for each in shown}
