@@ -91,18 +91,20 @@ class RankFiles:
     def read(self, now: float) -> Iterator[None]:
         """Read what is new, at most its part of the tenant's share; yields after each chunk."""
         labels = self._identify()
-        self.schedule.begin_turn(now)
         if labels is None or not self._consumer.accepts(self):
+            self.schedule.put_off(now)
             return
-        written = self.schedule.take_written()
+        written = self.schedule.begin_turn(now)
         left = self.tenant.part
         for file in self._segments.unfinished():
             self._segments.check(file)
             while left > 0 and self._consumer.accepts(self) and self.tenant.may_read():
-                size, at_end = self._read_next(labels, file)
-                left -= size
+                size = self._read_next(labels, file)
                 yield
-                if at_end or self._drained(file):
+                if size is None:
+                    break
+                left -= size
+                if self._drained(file):
                     break
             else:
                 self._segments.let_go(file)
@@ -146,19 +148,19 @@ class RankFiles:
         names = [entry.name for entry in entries if RUNS_FILE.fullmatch(entry.name)]
         self._runs.read(self.volume.root, [f"{self._rank.name}/{name}" for name in names])
 
-    def _read_next(self, labels: Labels, file: Segment) -> tuple[int, bool]:
-        """Take the next lines of a file; returns their bytes, and whether there were none."""
+    def _read_next(self, labels: Labels, file: Segment) -> int | None:
+        """Take the next lines of a file; returns how many bytes, None at its end."""
         clock = self.volume.root.clock
         started = clock()
         chunk = self._next(file)
         if chunk is None:
             self._at_end(file)
-        else:
-            self._take(labels, chunk, file)
-            self.schedule.found()
-        size = len(chunk or b"")
-        self.tenant.spent(size, clock() - started)
-        return size, chunk is None
+            self.tenant.spent(0, clock() - started)
+            return None
+        self._take(labels, chunk, file)
+        self.tenant.spent(len(chunk), clock() - started)
+        self.schedule.found()
+        return len(chunk)
 
     def _next(self, file: Segment) -> bytes | None:
         """The next lines of a file, not before the consumer's place in it; None at its end."""

@@ -79,13 +79,15 @@ class Schedule(Watched):
         """What looking has cost: a listing is not repeated sooner than twenty times that."""
         self._list_at = self.scanned_at + SHARE * seconds
 
-    def begin_turn(self, now: float) -> None:
-        """A turn of reading."""
+    def put_off(self, now: float) -> None:
+        """A turn in which nothing can be read yet."""
+        self.read_at = now
+        self.behind = True
+
+    def begin_turn(self, now: float) -> bool:
+        """A turn of reading; returns whether a file has grown since the last one."""
         self.read_at = now
         self.behind = True  # until proven otherwise
-
-    def take_written(self) -> bool:
-        """Whether a file has grown since this was asked last."""
         written, self._written = self._written, False
         return written
 
@@ -94,7 +96,7 @@ class Schedule(Watched):
         self.busy_at = self.read_at
 
     def all_read(self, *, written: bool) -> None:
-        """The turn came to the end of all files; `written` is what `take_written` said."""
+        """The turn came to the end of all files; `written` is what `begin_turn` said."""
         self.behind = False
         if written and self.busy_at != self.read_at:  # and yet nothing new: rewritten?
             self._look_at = 0.0

@@ -18,8 +18,7 @@ class Timed(Schedule):
         """A tick in which all is done; returns when the next one matters."""
         self.begin_scan(now)
         self.end_scan(cost)
-        self.begin_turn(now)
-        written = self.take_written()
+        written = self.begin_turn(now)
         if found:
             self.found()
         self.all_read(written=written)
@@ -85,9 +84,10 @@ def test_what_was_written_and_has_nothing_new_may_have_been_rewritten(watched):
     assert watched.begin_scan(12)
 
 
-def test_whoever_is_behind_is_due(watched):
+@pytest.mark.parametrize("end", [Schedule.put_off, Schedule.begin_turn])
+def test_whoever_has_not_read_all_is_due(watched, end):
     watched.turn(11)
-    watched.begin_turn(12)
+    end(watched, 12)
     assert watched.due(12)
 
 
