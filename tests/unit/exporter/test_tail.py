@@ -4,6 +4,7 @@ import time
 
 import pytest
 from primus_lens_exporter.reading.tail import CAREFUL_CHUNK, CHUNK, Tail
+
 from support.serving import record
 
 LIMIT = 1 << 20
