@@ -354,7 +354,8 @@ async def test_a_full_spool_leaves_lines_in_their_files(tmp_path, send):
         receiver.default = 500
         await sending.wait(1, "backpressure_total")
         await asyncio.sleep(1.5)
-        assert limit <= sending.value("spool_bytes") < 3 * limit
+        # Each of the four ranks may have given it a chunk more before it said so.
+        assert limit <= sending.value("spool_bytes") < 4 * limit
         assert sending.value("backpressure_seconds_total") > 0
         receiver.default = 204
         await sending.wait(total, "samples_total", result="sent")
