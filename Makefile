@@ -61,7 +61,7 @@ lock: ## pin in requirements/ what pyproject.toml asks for (UPGRADE=1: everythin
 manifests: $(STAMP) ## render manifests/ and the chart's table of values
 	@cd tests && ../$(BIN)/python -m support.chart.manifests
 
-lint: $(STAMP) ## check style, types and the arrows between packages
+lint: $(STAMP) ## check style, types and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

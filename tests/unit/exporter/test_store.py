@@ -211,9 +211,13 @@ def test_what_is_left_out_costs_the_others_nothing():
 
 def test_a_known_key_has_a_metric_of_its_own_in_base_units():
     named = {"time/step_ms": NamedKey("training_step_seconds", "Time of a step.", 0.001)}
-    store = filled(Record(1.0, {"time/step_ms": 250, "x": 1}, 1), keys_mapping_file=named)
+    holder = Holder()
+    record = Record(1.0, {"time/step_ms": 250, "x": 1}, 1)
+    store = filled(record, holder=holder, keys_mapping_file=named)
     assert series(store)[("training_step_seconds", "0", "1", "")] == 0.25
     assert series(store)[("metric", "0", "1", "", "time/step_ms")] == 250
+    store.release(holder)
+    assert list(store.parts()) == []
 
 
 def test_keys_that_nobody_uses_are_forgotten():

@@ -2,7 +2,8 @@
 import jsonpatch
 import pytest
 import yaml
-from primus_lens_webhook.decision import ALREADY, INJECTED, REASONS
+from primus_lens_webhook import decision
+from primus_lens_webhook.decision import ALREADY, INJECTED, REASONS, SKIPPED
 from primus_lens_webhook.mutate import mutate
 
 from support.webhook import goldens
@@ -29,3 +30,8 @@ def test_a_second_time_changes_nothing(case):
 def test_every_reason_but_those_of_reviews_has_a_case():
     seen = {case["decision"]["reason"] for case in CASES.values()}
     assert set(REASONS) - seen == {"unexpected"}
+
+
+def test_every_reason_is_counted_from_the_start():
+    named = {text for name, text in vars(decision).items() if name.isupper() and name != "REASONS"}
+    assert named - {INJECTED, SKIPPED} == set(REASONS)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every name that users meet is in the documentation."""
+
+import dataclasses
+import re
+
+from primus_lens_exporter.model.drops import DROPS
+from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.pods.cache import PodCache
+from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
+from primus_lens_exporter.reading import counts
+from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
+from primus_lens_exporter.series.store import Store
+from primus_lens_exporter.serving.telemetry import Telemetry
+from primus_lens_exporter.settings import Settings
+from primus_lens_hook import contract
+from primus_lens_toolkit import rejections
+from primus_lens_webhook import decision
+
+from support.repository import ROOT
+
+
+def test_every_setting_of_the_hook_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    names = [value for name, value in vars(contract).items() if name.startswith("ENV_")]
+    names.remove(contract.ENV_PREFIX)
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_flag_of_the_exporter_is_in_the_docs():
+    text = (ROOT / "docs" / "exporter.md").read_text()
+    flags = [field.metadata["flag"] for field in dataclasses.fields(Settings)]
+    assert [flag for flag in flags if f"`{flag}`" not in text] == []
+
+
+def test_every_series_is_in_the_docs():
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    text += (ROOT / "docs" / "remote-write.md").read_text()
+    registry = Telemetry().registry
+    KubernetesTelemetry(registry, PodCache())
+    RemoteWriteTelemetry(registry)
+    own = [metric.name for metric in registry.collect() if "exporter" in metric.name]
+    assert [name for name in own if name not in text] == []
+    store = Store(SeriesRules())
+    assert [family.name for family in store.families if f"`{family.name}`" not in text] == []
+
+
+def test_every_reason_is_in_the_docs():
+    text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    reasons = (*counts.REFUSALS, *counts.LIMITS, *DROPS, *rejections.REASONS)
+    assert [reason for reason in reasons if reason not in text] == []
+
+
+def test_every_reason_of_the_webhook_is_in_its_table():
+    rows = re.findall(
+        r"^\| (`[^|]*) \|", (ROOT / "docs" / "injection.md").read_text(), re.MULTILINE
+    )
+    told = set(re.findall("`([^`]+)`", "".join(rows)))
+    assert [reason for reason in decision.REASONS if reason not in told] == []
+
+
+def test_no_file_is_larger_than_a_screenful_of_thought():
+    sources = [path for part in ("hook", "exporter", "toolkit", "webhook", "cli", "demo", "boards")
+               for path in (ROOT / part).rglob("*.py")]  # fmt: skip
+    assert [path.name for path in sources if len(path.read_text().splitlines()) > 300] == []
