@@ -98,11 +98,18 @@ def number_of(value):
     return getattr(value, "number", value)
 
 
+def rewinds(run):
+    guard = vars(run).get("_primus_lens_steps")
+    return guard.context.steps.rewinds if guard else 0
+
+
 @times(4)
 @given(training=trainings)
 def test_the_summary_is_the_newest_logical_value(training):
     run_class, step_fix = repaired()
     for run in train(run_class, step_fix, training)[0]:
+        if rewinds(run):  # then lower steps are newer; see the situations
+            continue
         newest = {}
         for row in run.rows:
             for key in set(KEYS) & set(row):  # of one step the later call counts
