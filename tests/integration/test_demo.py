@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from support.environment import clean_environ
 from support.repository import ROOT
 
@@ -29,6 +31,7 @@ def test_every_log_call_arrives():
     assert 'primus_lens_wandb_metric{key="train/loss"}' in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_without_prometheus_it_reads_the_exporter_and_says_so(tmp_path):
     done = demo(TRAIN, PATH=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -45,6 +48,7 @@ def test_a_script_that_fails_is_shown(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_left_behind(tmp_path):
     demo(TRAIN, TMPDIR=str(tmp_path), PATH=os.environ["PATH"])
     assert list(tmp_path.glob("primus-lens-*")) == []

@@ -51,6 +51,7 @@ def test_install_and_uninstall_leave_nothing_behind(environment, wheel):
     assert run(environment, "-c", "print(1)") == (0, "1\n", "")
 
 
+@pytest.mark.exhaustive
 def test_uninstall_and_install_of_the_hook_alone(environment, wheel):
     run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)
     installed = tree(environment)
@@ -65,6 +66,7 @@ def test_uninstall_and_install_of_the_hook_alone(environment, wheel):
     assert tree(environment) == installed
 
 
+@pytest.mark.exhaustive
 def test_a_start_file_left_alone_is_silent(environment):
     (site,) = environment.glob("lib/python*/site-packages")
     for name, text in STARTUP_FILES.items():
@@ -95,6 +97,7 @@ def test_the_hook_depends_on_nothing(wheel):
     assert all("extra ==" in requirement for requirement in required)
 
 
+@pytest.mark.exhaustive
 def test_daemon_parts_say_which_python_they_need(environment, wheel):
     run(environment, "-m", "pip", "install", "-q", "--no-index", wheel)
     status, _, error = run(environment, "-m", "primus_lens_cli", "exporter", "--help")

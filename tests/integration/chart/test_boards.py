@@ -129,6 +129,7 @@ def test_prometheus_understands_every_query(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_asks_only_for_series_that_there_are(query):
     assert asked_for(query) - FOREIGN <= ours()

@@ -25,6 +25,7 @@ def test_helm_finds_nothing_to_complain_about(case):
     helm.Helm("monitoring").lint(CASES[case])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("version", charting.VERSIONS)
 @pytest.mark.parametrize("case", CASES)
 def test_every_kubernetes_takes_what_is_rendered(case, version):
@@ -56,6 +57,7 @@ def test_names_that_yaml_takes_for_something_else_stay_names(name):
         assert all(isinstance(each, str) for each in charting.names(document))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("case", sorted(set(CASES) - {"names", "extras"}))
 @pytest.mark.parametrize(
     ("first", "second"),

@@ -29,6 +29,7 @@ def test_help_teaches(command):
     assert "usage: primus-lens" in done.stdout
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -172,6 +172,7 @@ def test_samples_of_the_system_are_in_prometheus_once_a_node(tmp_path, records, 
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("milliseconds", [0, 1, 999, 1700000000129, 1700000000001, 1754321098765])
 def test_prometheus_which_cuts_off_reads_the_very_millisecond(rank, records, milliseconds):
     (rank / "wandb_metrics.jsonl").write_bytes(record(None, "r", milliseconds / 1000, loss=1))
@@ -179,6 +180,7 @@ def test_prometheus_which_cuts_off_reads_the_very_millisecond(rank, records, mil
     assert int(seconds * 1000) == milliseconds
 
 
+@pytest.mark.exhaustive
 def test_a_strict_reader_takes_what_more_than_fills_the_buffer(rank, records):
     lines = (record(i, "r", NOW + i / 100, a=i, b=-i) for i in range(30_000))
     (rank / "wandb_metrics.jsonl").write_bytes(b"".join(lines))
@@ -237,6 +239,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_written(rank, records):
     assert values(done.stdout) == [1]
 
 
+@pytest.mark.exhaustive
 def test_memory_does_not_grow_with_the_files(tmp_path, rank, records):
     def peak(lines):
         text = b"".join(record(i, "r", NOW + i / 1000, a=i, b=i, c=i) for i in range(1000))
@@ -251,6 +254,7 @@ def test_memory_does_not_grow_with_the_files(tmp_path, rank, records):
     assert big < small + (10 << 20), f"{small >> 20} MB, at ten times the size {big >> 20} MB"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -146,6 +146,7 @@ def without_rights(root):
     return Exporter(root, wrapper=wrapper if os.geteuid() == 0 else [])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("what", [".", "..", "wandb_metrics.jsonl"])
 def test_no_permission(tmp_path, rank, current, what):
     append(current, record(loss=1))
@@ -182,6 +183,7 @@ def test_deleted_while_read(exporter, rank, current):
     exporter.wait("primus_lens_exporter_files", 0)
 
 
+@pytest.mark.exhaustive
 def test_the_last_values_of_a_gone_directory_stay_for_the_grace(tmp_path, rank, current):
     append(current, record(loss=1))
     with Exporter(tmp_path / "records", "--series.grace-seconds", "3") as exporter:
@@ -201,6 +203,7 @@ def test_five_thousand_files(tmp_path, rank):
         exporter.wait(RECORDS, 5000)
 
 
+@pytest.mark.exhaustive
 def test_a_rank_that_was_long_quiet_is_noticed(exporter, current):
     append(current, record(loss=1))
     exporter.wait(LOSS, 1)
@@ -230,6 +233,7 @@ def test_step_fix_counters_of_all_processes_of_a_run(exporter, rank, current):
     exporter.wait("primus_lens_wandb_step_fix_logs_total" + labels, 34)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("text", ["", "[", "[]", '{"r": 1}', "\xff", '{"r": {"project": 3}}'])
 def test_nonsense_run_info_costs_only_the_info(exporter, rank, current, text):
     (rank / "wandb_runs.json").write_text(text, encoding="latin-1")

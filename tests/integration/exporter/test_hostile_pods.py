@@ -77,6 +77,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("make", "reason"), REFUSED, ids=lambda each: getattr(each, "__name__", None)
 )
@@ -96,6 +97,7 @@ LINKED = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", LINKED)
 def test_a_linked_directory_is_not_entered(node, name):
     (node.evil / name).parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +124,7 @@ def test_linked_run_info_is_not_read(node):
     node.goes_on()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["node_0", "node_0/rank_0", f"node_0/rank_0/{FILE}"])
 def test_a_name_that_is_swapped_with_a_link_as_fast_as_it_goes(node, name):
     (rank(node.evil) / FILE).write_bytes(record(run="mine", loss=1))
@@ -168,6 +171,7 @@ def without_capabilities():
     return ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [".", "node_0", "node_0/rank_0", f"node_0/rank_0/{FILE}"])
 def test_what_may_not_be_read_is_read_when_it_may(tmp_path, name):
     with Node(tmp_path, wrapper=without_capabilities()) as node:

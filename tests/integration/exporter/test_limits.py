@@ -49,6 +49,7 @@ def keys(count):
     return record(**{f"key{number}": number for number in range(count)})
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("reason", "value"), [("series_per_pod", 20), ("series_per_node", 20), ("keys_per_rank", 17)]
 )
@@ -62,6 +63,7 @@ def test_series(limited, reason, value):
         node.exporter.lines("invalid_json", 0)
 
 
+@pytest.mark.exhaustive
 def test_series_of_a_pod_that_is_gone_are_anothers(limited):
     with limited("series_per_node", 20) as node:
         log(node, keys(100))
@@ -103,6 +105,7 @@ def test_looking_takes_a_twentieth_of_the_time():
     assert 4.9 < sum(looks) < 5.2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("reason", "value"), [("bytes_per_tick", 1000), ("seconds_per_tick", 1e-6)]
 )
@@ -127,6 +130,7 @@ def test_files_and_those_of_a_rank_that_is_gone(limited):
         until(lambda: node.exporter.value(third) == 1, PATIENCE)
 
 
+@pytest.mark.exhaustive
 def test_ranks_and_the_place_of_one_that_is_gone(limited):
     with limited("ranks_per_volume", 2) as node:
         for local in range(3):
@@ -138,6 +142,7 @@ def test_ranks_and_the_place_of_one_that_is_gone(limited):
         until(lambda: f'run_id="{left}"' in node.exporter.series(), PATIENCE)
 
 
+@pytest.mark.exhaustive
 def test_ranks_that_are_gone_count_until_their_last_values_are(limited):
     with limited("ranks_per_volume", 2) as node:
         for local in range(2):

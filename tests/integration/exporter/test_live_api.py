@@ -140,6 +140,7 @@ def test_the_newest_part_of_a_long_file_is_read(tmp_path, rank, log):
     assert values[-1] == 2999 / 4
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -167,6 +168,7 @@ def test_a_run_that_has_long_been_silent_is_stalled(exporter, log):
     assert hint["text"].startswith("No rank has logged for 50 minutes")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("timestamp", ["1e300", "-1e300", "-5"])
 def test_times_that_are_none_break_no_answer(exporter, log, timestamp):
     log(record(loss=1).replace(b"1.5", timestamp.encode()))

@@ -46,6 +46,7 @@ def logged(directory, key, steps=range(10**9)):
     return [[step for step, _ in rows], values]
 
 
+@pytest.mark.exhaustive
 def test_the_table_of_runs_says_what_the_api_says(chromium, run):
     with Visit(chromium, run.url) as visit:
         assert visit.text("#runs tbody .name") == "r"
@@ -75,6 +76,7 @@ def test_what_is_not_finite_is_told(chromium, run):
         assert "; 3 not finite" in visit.do("document.querySelector('.plot').ariaLabel")
 
 
+@pytest.mark.exhaustive
 def test_a_chart_over_time_has_the_times_of_the_file(chromium, run, rank):
     with Visit(chromium, address(run, rest=LOSS + "&axis=time")) as visit:
         assert visit.plotted()[0] == [1_700_000_000 + step for step in range(300)]
@@ -96,6 +98,7 @@ def test_lines_that_are_appended_are_drawn_without_a_reload(chromium, run, rank)
         assert len({url.split("id=")[1].split("&")[0] for url in histories}) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_zoom_by_mouse_reads_all_that_was_thinned(chromium, exporter, rank):
     fill(rank, range(20_000), **{"train/loss": math.sin})
     with Visit(chromium, address(exporter, rest=LOSS)) as visit:
@@ -120,6 +123,7 @@ def test_a_zoom_by_mouse_reads_all_that_was_thinned(chromium, exporter, rank):
         visit.until(f"{XS}.at(-1) === 19999")
 
 
+@pytest.mark.exhaustive
 def test_a_zoom_stays_while_lines_arrive(chromium, run, rank):
     with Visit(chromium, address(run, rest=LOSS + "&zoom=100,120")) as visit:
         fill(rank, range(300, 310), **{"train/loss": loss})
@@ -130,6 +134,7 @@ def test_a_zoom_stays_while_lines_arrive(chromium, run, rank):
         assert scale == [100, 120]
 
 
+@pytest.mark.exhaustive
 def test_a_link_has_keys_ranks_and_axes_in_it(chromium, run):
     one = browser.ranks_of(run)["r"]["ranks"][1]["id"]
     rest = f"?key=train%2Flr&key=train%2Floss&rank={one}&axis=time&y=log"
@@ -162,6 +167,7 @@ def test_a_run_that_is_gone_is_said_to_be(chromium, exporter):
         assert not visit.page.locator("#run-here").is_visible()
 
 
+@pytest.mark.exhaustive
 def test_an_exporter_that_ends_and_comes_back_is_noticed(chromium, run, rank):
     with Visit(chromium, address(run, rest=LOSS), quiet=False) as visit:
         run.__exit__()
@@ -172,6 +178,7 @@ def test_an_exporter_that_ends_and_comes_back_is_noticed(chromium, run, rank):
         assert visit.plotted()[2] == logged(rank, "train/loss")[1]
 
 
+@pytest.mark.exhaustive
 def test_paused_it_asks_only_when_told_to(chromium, run, rank):
     with Visit(chromium, run.url) as visit:
         visit.page.get_by_role("button", name="Pause").click()
@@ -185,6 +192,7 @@ def test_paused_it_asks_only_when_told_to(chromium, run, rank):
         visit.updated()
 
 
+@pytest.mark.exhaustive
 def test_a_hidden_tab_asks_no_more_and_a_shown_one_at_once(chromium, run):
     with Visit(chromium, run.url) as visit:
         visit.do(HIDE, True)

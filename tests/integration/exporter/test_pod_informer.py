@@ -71,6 +71,7 @@ def test_a_watch_that_ends_goes_on_where_it_was(world):
     world.heals()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("fault", "result", "lists"),
     [

@@ -62,6 +62,7 @@ def test_run_info_tells_of_the_workload_and_of_allowed_labels(exporter, kubelet)
     exporter.wait(series("run_info", "p", **about), 1)
 
 
+@pytest.mark.exhaustive
 def test_a_pod_that_is_gone_before_the_api_tells_of_it_is_read_whole(exporter, kubelet):
     volume = kubelet.start("p", known=False)
     (rank(volume) / FILE).write_bytes(record(loss=1) * 1000)
@@ -115,6 +116,7 @@ def shared(tmp_path):
     return tmp_path / "shared"
 
 
+@pytest.mark.exhaustive
 def test_of_a_shared_volume_only_the_nodes_own_pods_are_exported(shared, server, environ):
     uids = {}
     for name, node in ("mine", "n1"), ("theirs", "n2"):
@@ -130,6 +132,7 @@ def test_of_a_shared_volume_only_the_nodes_own_pods_are_exported(shared, server,
         assert "forged" not in exporter.series()
 
 
+@pytest.mark.exhaustive
 def test_a_single_exporter_of_all_nodes(shared, server, environ):
     server.put(pod("theirs", node="n2"))
     (rank(shared / "team/theirs/uid-of-theirs") / FILE).write_bytes(record(loss=1))
@@ -138,6 +141,7 @@ def test_a_single_exporter_of_all_nodes(shared, server, environ):
         until(lambda: 'pod="theirs",container="main",node="n2"' in exporter.series())
 
 
+@pytest.mark.exhaustive
 def test_on_a_shared_volume_nothing_stays_open(shared, server, environ):
     server.put(pod("p"))
     directory = rank(shared / "team/p/uid-of-p")

@@ -118,6 +118,7 @@ def test_the_labels_of_a_pod_are_kept_and_its_series_end_with_it(tmp_path):
             assert time.monotonic() - gone > 2.5  # two scrapes or more have seen the last value
 
 
+@pytest.mark.exhaustive
 def test_a_training_faster_than_any_scrape_arrives_whole(train, tmp_path):
     """Every 0.2 s, while a scrape would see each 75th."""
     (tmp_path / "records").mkdir()

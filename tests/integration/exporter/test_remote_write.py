@@ -90,6 +90,7 @@ def send(tmp_path):
     return functools.partial(Sending, tmp_path / "records", tmp_path / "spool")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(180)
 @asynchronous
 async def test_half_a_million_samples_with_a_receiver_that_is_killed_twice(
@@ -109,6 +110,7 @@ async def test_half_a_million_samples_with_a_receiver_that_is_killed_twice(
     assert received(prometheus, start + 600) == expected(tmp_path / "records")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(180)
 def test_a_sender_that_is_killed_again_and_again(tmp_path, prometheus, start):
     records = tmp_path / "records"
@@ -235,6 +237,7 @@ ELSEWHERE = {"status": 307, "headers": {"Location": "/elsewhere"}}
 SOON = {"status": 429, "headers": {"Retry-After": "1"}}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "answers", [[500], [503, 502, 500], [429], [SOON], [ELSEWHERE], ["drop"], ["hang"]]
 )
@@ -255,6 +258,7 @@ async def test_what_may_yet_succeed_is_sent_again_byte_for_byte(rank, send, tmp_
         assert time.monotonic() - began >= 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413])
 @asynchronous
 async def test_what_is_refused_for_good_is_dropped_and_said_once(rank, send, caplog, status):
@@ -332,6 +336,7 @@ async def test_a_pod_with_a_wrong_clock_loses_its_own_samples_alone(
     assert {len(each) for each in received(prometheus, start + 100).values()} == {50}
 
 
+@pytest.mark.exhaustive
 @asynchronous
 async def test_a_night_of_all_ranks_is_caught_up_with_and_nothing_refused(
     tmp_path, prometheus, send

@@ -59,6 +59,7 @@ def answering(status, body=b"", landing=b"", **headers):
             thread.join()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -167,6 +168,7 @@ def secured(tmp_path_factory):
     exporter.__exit__()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("scheme", "file", "status", "said"),
     [

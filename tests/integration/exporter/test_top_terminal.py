@@ -236,6 +236,7 @@ def test_an_exporter_that_goes_and_comes_again(tmp_path):
         exporter.__enter__()
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_goes_while_its_ranks_are_shown(tmp_path):
     log(tmp_path, "r", name="train", finish=time.time())
     log(tmp_path, "s", 0, 1, name="other")

@@ -59,6 +59,7 @@ def test_runs_at_once_and_one_after_the_other(train):
     assert sorted(run["project"] for run in done.runs.values()) == ["a", "b", "c"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("start", ["spawn", "forkserver", "fork"])
 def test_multiprocessing_children(train, start):
     done = train(
@@ -83,6 +84,7 @@ def test_multiprocessing_children(train, start):
     assert done.data == expected  # each in the directory of its own rank
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "before",
     [
@@ -139,6 +141,7 @@ def test_a_child_that_does_not_log_does_not_hold_the_file(train):
     assert done.stdout == "0\n"
 
 
+@pytest.mark.exhaustive
 def test_a_row_that_another_thread_goes_on_changing(train):
     done = train("""
         import threading, wandb

@@ -55,6 +55,7 @@ def filled_in(tmp_path_factory):
     return {n: {"epoch", "batch"} & set(row) for n, row in zip(names, last, strict=True)}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("case", CASES)
 def test_synced_axes(filled_in, case):
     definitions = MetricDefinitions()

@@ -28,6 +28,7 @@ def test_nothing_is_lost_in_any_pattern(tmp_path, cell):
         assert natives == sorted(set(natives))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("pattern", ["callback one step late", "two counters"])
 def test_wandb_alone_loses_what_the_counters_say(tmp_path, pattern):
     script = patterns.script(patterns.PATTERNS[pattern])
@@ -63,6 +64,7 @@ WAYS_OUT = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("way", WAYS_OUT)
 def test_nothing_is_held_back_at_the_end(train, way):
     done = train(textwrap.dedent(LATE) + WAYS_OUT[way])
@@ -87,6 +89,7 @@ def test_a_row_waits_two_seconds_at_most(train):
 MANY = 1500  # rows: wandb's core writes its file in blocks of 32 KiB
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "pattern", ["callback one step late", "no step mixed with steps", "rewind to a checkpoint"]
 )

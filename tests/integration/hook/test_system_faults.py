@@ -26,6 +26,7 @@ def test_a_source_that_raises_is_dropped_and_named(train):
         assert "_primus_gpu_0_util" not in last
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("where", ["read", "find"])
 def test_a_source_that_hangs_leaves_the_training_alone(train, where):
     """It waits in the kernel, as in a driver's call; the exit does not wait for it."""

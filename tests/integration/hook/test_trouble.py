@@ -28,6 +28,7 @@ def trained(done):
     return done.complaints
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("path", ["/proc/nothing", "/dev/null/records", "/sys/kernel"])
 def test_unwritable_path(train, path):
     assert len(trained(train(TRAIN, env={"PRIMUS_LENS_WANDB_OUTPUT_PATH": path}))) == 1
@@ -121,6 +122,7 @@ def test_odd_values(train):
     assert last == {"last": 1}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("bad", ["{1: 2}", "'text'", "[1]", "None"])
 def test_errors_stay_wandbs_own(train, bad):
     code = f"""

@@ -39,6 +39,7 @@ def done(request, train):
     return train(USUAL, env=env.get(request.param))
 
 
+@pytest.mark.exhaustive
 def test_the_usual_snippets(done):
     assert (done.status, done.complaints) == (0, [])
     assert "'total_logs': 39, 'dropped_logs': 0, 'step_conflicts': 9" in done.stdout

@@ -152,6 +152,7 @@ def test_an_unmodified_script_by_python_path(installed, bare, tmp_path):
     assert (done.data, done.complaints) == ([{"loss": 0.5}], [])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("flags", [(), ("-I",), ("-E",)])
 def test_an_unmodified_script_by_pth(bare, mounted, tmp_path, flags):
     done = training.run(tmp_path / "with", TRAIN, python=str(bare), flags=flags)
