@@ -3,6 +3,7 @@
 
 Objects come and go, and none of their pods runs: a webhook that did would write its own
 authority between two looks. Only E2E_IMAGE, an image of ours that the cluster has, is run.
+They come first by their name: later modules keep a release for the rest of the session.
 """
 
 import json
