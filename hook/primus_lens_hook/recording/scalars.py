@@ -47,11 +47,11 @@ def start_of_line(
     if template is not None:
         values = tuple(data.values())
         try:
-            # All finite: a sum that is not large says so for all of them at once. From 0.0, since
-            # two ints of 400 digits could be 0 together; added to a float they raise.
-            if -LARGE < sum(values, 0.0) < LARGE:  # False for NaN
+            # All finite: a sum that is not large says so for all of them at once. Of absolute
+            # values, since two large ones could be 0 together.
+            if sum(map(abs, values)) < LARGE:  # False for NaN
                 return template % (start + values)
-        except OverflowError:
+        except OverflowError:  # an int of 400 digits beside a float
             pass
     members = encode(data)
     return LINE % start + (members + "," if members else "")

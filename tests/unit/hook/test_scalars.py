@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from primus_lens_hook.recording import scalars
 
@@ -67,6 +67,14 @@ def test_a_huge_int_beside_a_float():
 @given(st.dictionaries(st.text(max_size=3), st.integers().map(lambda n: n**99) | st.floats()))
 def test_rows_of_any_numbers(data):
     assert encoded(data).keys() == data.keys()
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers().map(lambda n: n**99) | st.floats()))
+@example({"a": 10**305, "b": -(10**305)})
+def test_a_row_of_numbers_is_printed_as_any_row(data):
+    template = scalars.make_template(tuple(data))
+    line = scalars.start_of_line(data, 1.5, 7, template)
+    assert line == scalars.start_of_line(data, 1.5, 7)
 
 
 def test_nested_keys_are_joined_with_dots():
