@@ -37,9 +37,7 @@ def wheel():
 
 exhaustive = pytest.mark.exhaustive
 CELLS = [
-    pytest.param(
-        each, id=each.name, marks=() if each == matrix.EVERYDAY else pytest.mark.exhaustive
-    )
+    pytest.param(each, id=each.name, marks=() if each == matrix.EVERYDAY else exhaustive)
     for each in matrix.MATRIX
 ]
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The series of one run on one rank, and the families that they belong to.
 
-A series without a key is set with `_put`, which also makes it; `remove` ends all of them.
+The series that every run has are made with it. Another without a key is made by `_put` when it
+first has a value. `remove` ends all of them.
 """
 
 from __future__ import annotations
