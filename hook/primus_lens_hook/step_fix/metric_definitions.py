@@ -31,6 +31,16 @@ class Definition(NamedTuple):
     summarized: bool = False
     """Whether the user has chosen how the key is summarized (`summary=`)."""
 
+    def merged(
+        self, axis: Optional[str], synced: Optional[bool], summary: Optional[str]
+    ) -> Definition:
+        """This one after a later definition of the same name, whose arguments these are."""
+        # Synchronisation is what wandb does with an axis unless it is told not to.
+        synced = bool(axis) if synced is None else synced
+        return Definition(
+            axis or self.axis, synced or self.synced, bool(summary) or self.summarized
+        )
+
 
 NOTHING = Definition()
 
@@ -61,11 +71,7 @@ class MetricDefinitions:
         if name.endswith("*"):
             table, key = self._patterns, name[:-1]
         old = NOTHING if overwrite else table.get(key) or self._expanded.get(key, NOTHING)
-        # Synchronisation is what wandb does with an axis unless it is told not to.
-        synced = bool(step_metric) if step_sync is None else step_sync
-        table[key] = Definition(
-            step_metric or old.axis, synced or old.synced, bool(summary) or old.summarized
-        )
+        table[key] = old.merged(step_metric, step_sync, summary)
         if step_metric:
             self.axes[step_metric] = None
         if table is self._exact:
@@ -120,9 +126,7 @@ class MetricDefinitions:
         """
         plotted = []
         for key in paths(values):
-            if key in self._ours or key in self._exact or key in self._expanded:
-                continue
-            if key in self.axes or key.startswith("_") or len(self._ours) >= MAX_KEYS:
+            if self._has_axis(key) or key.startswith("_") or len(self._ours) >= MAX_KEYS:
                 continue
             self._ours[key] = None
             # wandb takes no other star than that of a pattern, and no empty name.
@@ -130,6 +134,9 @@ class MetricDefinitions:
             if key and "*" not in key and self._by_pattern(key) is None:
                 plotted.append(key)
         return plotted
+
+    def _has_axis(self, key: str) -> bool:
+        return key in self._ours or key in self._exact or key in self._expanded or key in self.axes
 
     def _by_pattern(self, key: str) -> Optional[Definition]:
         if key.startswith("_"):  # wandb's own

@@ -26,6 +26,8 @@ class PassThrough(State):
 
     def log(self, call: LogCall) -> Any:
         """Hand a call on to wandb."""
+        # One function for all of it: most trainings make each of their calls here, and what a
+        # function of its own would cost is paid in each.
         run, explicit = self._run, call.explicit
         values: Optional[Dict[str, Any]] = call.values
         wandb = run.wandb

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from primus_lens_hook.step_fix.duplicates import overwritten
 from primus_lens_hook.step_fix.joining import Held, find_row, named_axes
@@ -106,18 +106,14 @@ class Reordering(State):
         run, explicit = self._run, call.explicit
         row = self._row if explicit in (None, self._counter) else None
         values: Optional[Dict[str, Any]] = call.values
-        older: Optional[List[LogCall]] = []
+        older: List[LogCall] = []
         if row is None:
             row = run.row(self._counter if explicit is None else explicit, call, self._row)
         else:
-            if run.limits.keep_duplicates:
-                older = self._overwritten(row, call)
-            values = None if older is None else row.accepted(call.values, call.priority)
-            if row.training_step is None or explicit is not None:
-                row.training_step = call.training_step
+            values, older = self._join(row, call)
         answer = self._log_late(call) if values is None else self._place(row, call, values)
         # Only now: what wandb has refused is in no row of native wandb, and overwrites nothing.
-        for each in older or ():
+        for each in older:
             self._log_late(each)
         if values is not None:
             run.note_keys(row, values, call, self._row)
@@ -125,6 +121,16 @@ class Reordering(State):
         self._counter = row.step + row.committed
         self._row = None if row.closed else row
         return answer
+
+    def _join(self, row: Row, call: LogCall) -> Tuple[Optional[Dict[str, Any]], List[LogCall]]:
+        """What the row in progress takes of a call, None for nothing; and what it overwrites."""
+        older: Optional[List[LogCall]] = []
+        if self._run.limits.keep_duplicates:
+            older = self._overwritten(row, call)
+        values = None if older is None else row.accepted(call.values, call.priority)
+        if row.training_step is None or call.explicit is not None:
+            row.training_step = call.training_step
+        return values, older or []
 
     def _overwritten(self, row: Row, call: LogCall) -> Optional[List[LogCall]]:
         """What native wandb would overwrite, to be late rows; None where that is not known."""
