@@ -11,6 +11,7 @@ from pathlib import Path
 import primus_lens_hook
 import pytest
 from primus_lens_hook import contract
+from primus_lens_hook.system import nvidia
 
 HERE = Path(__file__).parent
 READ = """
@@ -207,6 +208,8 @@ def test_a_driver_that_shows_no_gpu_is_no_source(read, trouble):
 
 def test_without_a_driver_not_even_the_bindings_are_read(run, tmp_path):
     program = READ + "import sys; print(any('pynvml' in name for name in sys.modules))"
+    # A driver of this machine would be found after an empty directory, but not after this.
+    (tmp_path / nvidia.LIBRARY).write_bytes(b"no library" * 100)
     assert run(program, LD_LIBRARY_PATH=str(tmp_path)).split() == ["null", "False"]
 
 
