@@ -125,7 +125,7 @@ class SampleBuilder:
         for record in records:
             at = record.timestamp * 1000
             if not 0 <= at <= ahead:  # NaN is neither
-                self.dropped[_bad_time(at, ahead)] += _count(record)
+                self.dropped[FUTURE if at > ahead else BAD_TIME] += _count(record)
                 continue
             if record.sample and record.step is None:  # see `is_sample`; a call would cost
                 samples += self._system(labels, record, holder, ahead)
@@ -234,10 +234,6 @@ def _advance(series: Series, at: int, ahead: float) -> int | None:
     series.newest = max(series.newest, at)
     series.last += 1
     return series.last
-
-
-def _bad_time(at: float, ahead: float) -> str:
-    return FUTURE if at > ahead else BAD_TIME
 
 
 def _values(record: Record) -> Iterator[tuple[str | None, float]]:

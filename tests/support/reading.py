@@ -52,9 +52,9 @@ class Reader:
         self.now += 100
         self.rank.scan(self.now)
 
-    def read(self):
+    def read(self, ranks=1):
         self.watcher.poll()
-        self.rank.tenant.begin_tick(1)
+        self.rank.tenant.begin_tick(ranks)
         for _ in self.rank.read(self.now):
             pass
         self.root.release()
