@@ -68,3 +68,9 @@ def test_actions_are_pinned_by_commit(path):
     ours = [each for each in used if each.startswith("./.github/workflows/")]
     assert all((ROOT / each).is_file() for each in ours)
     assert [each for each in set(used) - set(ours) if not re.search("@[0-9a-f]{40}$", each)] == []
+
+
+@pytest.mark.xdist_group("grouped")
+def test_workers_keep_groups_of_tests_together(request, worker_id):
+    """Else each makes what the group shares; pytest-xdist says nothing when that happens."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@grouped")

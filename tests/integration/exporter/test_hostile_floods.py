@@ -124,8 +124,8 @@ def test_100_000_links(node):
 
 
 @pytest.mark.parametrize("place", ["node_{}", "node_0/rank_{}", "c{}/node_0", "c{}/x{}"])
-def test_100_000_directories(node, place):
-    many(node, 100_000, lambda n: (node.evil / place.format(n, n)).mkdir(parents=True))
+def test_20_000_directories(node, place):
+    many(node, 20_000, lambda n: (node.evil / place.format(n, n)).mkdir(parents=True))
     node.limits("ranks_per_volume" if "rank" in place else "directory_entries")
 
 
