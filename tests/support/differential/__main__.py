@@ -29,14 +29,16 @@ EXAMPLES = """
 examples:
   make differential                          300 programs, a new seed each time
   make differential N=5000 SEED=7            the same 5000 each time
-  cd tests && python -m differential 40 --python ../.venv/matrix/python3.7-wandb0.12.0/bin/python
-  cd tests && python -m differential 100 --native     validate the comparison itself
+
+  cd tests
+  python -m support.differential 40 --python ../.venv/matrix/python3.7-wandb0.12.0/bin/python
+  python -m support.differential 100 --native     validate the comparison itself
 """
 
 
 def arguments():
     parser = argparse.ArgumentParser(
-        "python -m differential",
+        "python -m support.differential",
         description=HELP,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
