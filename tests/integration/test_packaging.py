@@ -20,7 +20,10 @@ def tree(directory):
     return {path: path.stat().st_size for path in files if "__pycache__" not in path.parts}
 
 
-@pytest.fixture(params=["3.7", "3.11", "3.13"])
+OTHERS = [pytest.param(version, marks=pytest.mark.exhaustive) for version in ("3.7", "3.13")]
+
+
+@pytest.fixture(params=["3.11", *OTHERS])
 def environment(request, tmp_path):
     base = matrix.interpreter(request.param)
     if base is None:

@@ -3,6 +3,7 @@
 
 import string
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
@@ -212,6 +213,7 @@ def sensible(values):
     return not all(monitors)
 
 
+@pytest.mark.exhaustive
 @FAST
 @given(values=SOME.filter(sensible), version=st.sampled_from(charting.VERSIONS))
 def test_valid_values_render_to_what_kubernetes_takes(values, version):
@@ -220,6 +222,7 @@ def test_valid_values_render_to_what_kubernetes_takes(values, version):
         assert all(len(name) <= 63 for name in charting.names(document))
 
 
+@pytest.mark.exhaustive
 @FAST
 @given(text=TEXTS)
 def test_texts_arrive_as_they_were_given(text):

@@ -158,6 +158,7 @@ def test_no_permission(tmp_path, rank, current, what):
         exporter.wait(LOSS, 1)
 
 
+@pytest.mark.exhaustive
 def test_a_directory_that_cannot_be_listed_for_a_while_is_not_read_twice(tmp_path, rank, current):
     append(current, record(loss=1) * 10)
     with without_rights(tmp_path / "records") as exporter:
@@ -195,6 +196,7 @@ def test_the_last_values_of_a_gone_directory_stay_for_the_grace(tmp_path, rank, 
         exporter.wait("primus_lens_exporter_series", 0)
 
 
+@pytest.mark.exhaustive
 def test_five_thousand_files(tmp_path, rank):
     for number in range(5000):
         (rank / f"wandb_metrics.p{number}.jsonl").write_bytes(record(loss=number))
@@ -221,6 +223,7 @@ def test_run_info(exporter, rank, current):
     exporter.wait("primus_lens_wandb_run_info{" + labels + "}", 1)
 
 
+@pytest.mark.exhaustive
 def test_step_fix_counters_of_all_processes_of_a_run(exporter, rank, current):
     for name, logs in ("wandb_runs.json", 3), ("wandb_runs.p7.json", 4):
         (rank / name).write_text(json.dumps({"r": {"step_fix": {"logs": logs, "conflicts": 1}}}))
@@ -242,6 +245,7 @@ def test_nonsense_run_info_costs_only_the_info(exporter, rank, current, text):
     assert "run_info" not in exporter.series()
 
 
+@pytest.mark.exhaustive
 def test_memory_at_512_files_of_10_keys(tmp_path, rank):
     keys = {f"train/key_{number}": number / 3 for number in range(10)}
     for number in range(512):

@@ -116,6 +116,7 @@ def test_a_volume_that_is_a_link_is_no_volume(tmp_path):
         assert 'pod="linked"' not in node.exporter.series()
 
 
+@pytest.mark.exhaustive
 def test_linked_run_info_is_not_read(node):
     (rank(node.evil) / "wandb_runs.json").symlink_to(rank(node.secret) / "wandb_runs.json")
     os.link(rank(node.secret) / "wandb_runs.json", rank(node.evil) / "wandb_runs.p1.json")
@@ -152,6 +153,7 @@ def exchange(one, other):
     assert libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), 2) == 0
 
 
+@pytest.mark.exhaustive
 def test_a_lease_is_waited_out(node):
     path = rank(node.evil) / FILE
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the holder is told, and ignores it
@@ -187,6 +189,7 @@ def test_what_may_not_be_read_is_read_when_it_may(tmp_path, name):
         until(lambda: node.counted("evil") == 1, 45)
 
 
+@pytest.mark.exhaustive
 def test_a_second_name_that_is_taken_away_and_a_link_that_becomes_a_file(node):
     first, second = (rank(node.evil) / f"wandb_metrics.p{number}.jsonl" for number in (1, 2))
     first.write_bytes(record(loss=1))

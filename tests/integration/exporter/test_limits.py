@@ -75,6 +75,7 @@ def test_series_of_a_pod_that_is_gone_are_anothers(limited):
         node.exporter.wait(series("metric", "other", key="loss"), 1)
 
 
+@pytest.mark.exhaustive
 def test_labels_that_are_too_long(limited):
     with limited("label_bytes", 20) as node:
         (rank(node.evil) / "wandb_runs.json").write_text('{"r": {"name": "%s"}}' % ("é" * 20))
@@ -163,6 +164,7 @@ def test_runs_that_are_told_of(tmp_path):
     root.release()
 
 
+@pytest.mark.exhaustive
 def test_entries_of_a_directory_of_files(limited):
     with limited("directory_entries", 3) as node:
         for number in range(6):
@@ -175,6 +177,7 @@ def test_entries_of_a_directory_of_files(limited):
         until(lambda: node.counted("evil", "new") == 1, PATIENCE)
 
 
+@pytest.mark.exhaustive
 def test_entries_of_a_directory_of_directories(limited):
     with limited("directory_entries", 3) as node:
         for number in range(6):

@@ -104,6 +104,7 @@ def test_a_chart_grows_by_what_is_new(exporter, log):
     assert (second["reset"], second["keys"]["loss"]["value"]) == (False, [9])
 
 
+@pytest.mark.exhaustive
 def test_a_chart_goes_on_over_a_rotation(exporter, rank, log):
     log(*steps(5))
     cursor = live.history(exporter)["cursor"]
@@ -115,6 +116,7 @@ def test_a_chart_goes_on_over_a_rotation(exporter, rank, log):
     assert (answer["reset"], answer["keys"]["loss"]["value"]) == (False, [9, 8])
 
 
+@pytest.mark.exhaustive
 def test_a_file_that_was_written_anew_is_sent_whole(exporter, rank, log):
     log(*steps(5))
     cursor = live.history(exporter)["cursor"]

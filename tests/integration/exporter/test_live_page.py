@@ -56,6 +56,7 @@ def test_the_table_of_runs_says_what_the_api_says(chromium, run):
         assert visit.text("#health dd") == "Ready"
 
 
+@pytest.mark.exhaustive
 def test_nothing_logged_yet_is_explained(chromium, exporter):
     with Visit(chromium, exporter.url) as visit:
         assert "PRIMUS_LENS_WANDB_OUTPUT_PATH" in visit.text("#no-runs")
@@ -69,6 +70,7 @@ def test_a_chart_draws_the_very_values_of_the_file(chromium, run, rank):
         assert [steps, second] == logged(rank, "train/loss")
 
 
+@pytest.mark.exhaustive
 def test_what_is_not_finite_is_told(chromium, run):
     with Visit(chromium, address(run, rest=LOSS)) as visit:
         note = visit.text(".chart .note")
@@ -161,6 +163,7 @@ def test_ranks_show_who_is_behind_silent_and_missing(chromium, exporter, rank):
         assert visit.text("#rank-note") == "3 ranks, 1 silent while others log, missing: 0/2, 0/3"
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_is_gone_is_said_to_be(chromium, exporter):
     with Visit(chromium, exporter.url + "/#/run/nonsense") as visit:
         assert visit.page.locator("#run-gone").is_visible()
@@ -204,6 +207,7 @@ def test_a_hidden_tab_asks_no_more_and_a_shown_one_at_once(chromium, run):
         visit.updated()
 
 
+@pytest.mark.exhaustive
 def test_a_change_of_the_colour_scheme_reaches_the_chart(chromium, run):
     stroke = "document.querySelector('.plot').uplot.axes[0].stroke()"
     with Visit(chromium, address(run, rest=LOSS), color_scheme="light") as visit:

@@ -27,6 +27,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
 def test_without_openat2_it_says_so_and_does_not_start(tmp_path, number):
     exporter = Exporter(tmp_path, wrapper=[sys.executable, "-c", WITHOUT_OPENAT2, str(number)])
@@ -74,6 +75,7 @@ def test_a_log_in_logfmt_is_an_event_a_line(log_of):
     assert lines[-1].endswith("msg=stopped")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order_while_it_reads(tmp_path, rank, number):
     (rank / "wandb_metrics.jsonl").write_bytes(record(loss=1) * 500_000)

@@ -98,6 +98,7 @@ def test_without_the_api_it_goes_on_with_what_it_knows(exporter, kubelet, server
         server.start()
 
 
+@pytest.mark.exhaustive
 def test_a_file_that_another_one_has_replaced_is_not_read_twice(exporter, kubelet):
     """Rotation while nobody looks at the names."""
     directory = rank(kubelet.start("p"))

@@ -86,6 +86,7 @@ def test_a_training_in_a_real_prometheus(train, tmp_path):
         assert ask("up")[0][1] == "1"
 
 
+@pytest.mark.exhaustive
 def test_late_rows_move_no_step_in_a_real_prometheus(rank, tmp_path):
     rows = [record(step, timestamp=time.time()) + late(step * 1000, loss=step) for step in range(9)]
     (rank / "wandb_metrics.jsonl").write_bytes(b"".join(rows))

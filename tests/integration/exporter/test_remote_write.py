@@ -283,6 +283,7 @@ async def test_what_was_sent_before_and_is_refused_now_is_a_duplicate(rank, send
         assert sending.value("samples_total", result="refused") == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("bad", [{3}, {0, 7, 11}, {5, 6}])
 @asynchronous
 async def test_a_bad_sample_does_not_cost_the_others_of_its_request(rank, send, bad):
@@ -319,6 +320,7 @@ async def test_the_parts_of_one_series_stay_in_order(rank, send):
         await sending.wait(5, "samples_total", result="refused")
 
 
+@pytest.mark.exhaustive
 @asynchronous
 async def test_a_pod_with_a_wrong_clock_loses_its_own_samples_alone(
     tmp_path, rank, prometheus, send, start
@@ -351,6 +353,7 @@ async def test_a_night_of_all_ranks_is_caught_up_with_and_nothing_refused(
     assert received(prometheus, time.time()) == expected(tmp_path / "records")
 
 
+@pytest.mark.exhaustive
 @asynchronous
 async def test_a_full_spool_leaves_lines_in_their_files(tmp_path, send):
     total = write(tmp_path / "records", 4, 5000, 10, time.time() - 600)
@@ -369,6 +372,7 @@ async def test_a_full_spool_leaves_lines_in_their_files(tmp_path, send):
         await sending.wait(0, "spool_bytes")
 
 
+@pytest.mark.exhaustive
 @asynchronous
 async def test_a_full_disk_leaves_lines_in_their_files(tmp_path, send, caplog):
     total = write(tmp_path / "records", 4, 1000, 10, time.time() - 600)
@@ -401,6 +405,7 @@ async def test_what_is_in_memory_at_a_shutdown_is_sent_by_the_next_exporter(tmp_
     assert sum(map(len, receiver.samples().values())) == 12
 
 
+@pytest.mark.exhaustive
 @asynchronous
 async def test_records_at_one_time_stay_apart_over_a_restart(rank, send):
     async with Receiver() as receiver:
@@ -449,6 +454,7 @@ def test_what_is_gone_is_forgotten(tmp_path, how):
     spool.close()
 
 
+@pytest.mark.exhaustive
 @asynchronous
 async def test_what_went_while_no_exporter_ran_is_forgotten_later(
     rank, send, tmp_path, monkeypatch

@@ -187,6 +187,7 @@ def test_a_pod_is_silent_until_its_first_record_is_read(exporter, kubelet):
         until(lambda: silent_pods(exporter) == ["other"])
 
 
+@pytest.mark.exhaustive
 def test_one_that_wrote_before_the_exporter_restarted_is_found_from_its_files(exporter, kubelet):
     (start(kubelet, "p") / FILE).write_bytes(record(loss=1))
     start(kubelet, "other")
@@ -196,6 +197,7 @@ def test_one_that_wrote_before_the_exporter_restarted_is_found_from_its_files(ex
             until(lambda: silent_pods(exporter) == ["other"])
 
 
+@pytest.mark.exhaustive
 def test_a_pod_that_only_samples_the_system_is_not_silent(exporter, kubelet):
     with exporter:
         directory = start(kubelet, "p")

@@ -123,6 +123,7 @@ def test_bad_arguments_are_one_line_and_status_2(arguments, said):
     assert PASSWORD not in done.stderr
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("text", "said"),
     [

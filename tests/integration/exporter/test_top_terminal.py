@@ -176,6 +176,7 @@ def test_help_and_pause(top):
     terminal.wait_without("paused")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("end", "status"),
     [
@@ -220,6 +221,7 @@ def test_a_terminal_that_goes_is_the_end(top, controlling):
     assert until(terminal.process.poll) == 128 + signal.SIGHUP
 
 
+@pytest.mark.exhaustive
 def test_an_exporter_that_goes_and_comes_again(tmp_path):
     log(tmp_path, "r", name="train")
     exporter = Exporter(tmp_path)

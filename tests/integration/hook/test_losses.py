@@ -39,6 +39,7 @@ def test_exit_codes_are_noted(train):
     assert known["finish"]
 
 
+@pytest.mark.exhaustive
 def test_runs_at_once_and_one_after_the_other(train):
     done = train("""
         import wandb
@@ -108,6 +109,7 @@ def test_ways_to_import(train, before):
     assert [row["i"] for row in done.data] == HUNDRED
 
 
+@pytest.mark.exhaustive
 def test_wandb_imported_and_run_begun_before_the_hook(train):
     done = train(
         """
@@ -127,6 +129,7 @@ def test_wandb_imported_and_run_begun_before_the_hook(train):
     assert done.data == [{"late": 1}, {"late": 2}]
 
 
+@pytest.mark.exhaustive
 def test_a_child_that_does_not_log_does_not_hold_the_file(train):
     done = train("""
         import os, wandb
@@ -170,6 +173,7 @@ def test_a_row_that_another_thread_goes_on_changing(train):
     assert len(done.lines) >= int(done.stdout)
 
 
+@pytest.mark.exhaustive
 def test_a_signal_handler_that_logs_within_the_first_call(train):
     done = train(
         """
@@ -192,6 +196,7 @@ def test_a_signal_handler_that_logs_within_the_first_call(train):
     assert sorted(str(row) for row in done.data) == ["{'handler': 1}", "{'i': 1}"]
 
 
+@pytest.mark.exhaustive
 def test_threads_that_log_first_share_one_file(train):
     done = train("""
         import threading, wandb
@@ -224,6 +229,7 @@ def test_rows_in_order_reach_wandb_as_they_were(tmp_path):
     assert hooked == native
 
 
+@pytest.mark.exhaustive
 def test_the_mark_can_be_left_out(train, tmp_path):
     done = train(LOOP + "    wandb.finish()", env={"PRIMUS_LENS_WANDB_MARK_ROWS": "false"})
     (wandb_file,) = (tmp_path / "wandb").rglob("*.wandb")

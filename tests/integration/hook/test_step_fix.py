@@ -80,6 +80,7 @@ def test_nothing_is_held_back_at_the_end_of_any_wandb(tmp_path, cell):
     assert sorted(row["late"] for row in done.rows if "late" in row) == list(range(29))
 
 
+@pytest.mark.exhaustive
 def test_a_row_waits_two_seconds_at_most(train):
     wait = "print(run._local_step); time.sleep(2.5); print(run._local_step)"
     before, after = train(textwrap.dedent(LATE) + wait).stdout.split()
@@ -181,6 +182,7 @@ def test_switched_off_it_is_wandb_alone(tmp_path):
     assert off.rows == training.run(tmp_path / "bare", script, env=bare).rows
 
 
+@pytest.mark.exhaustive
 def test_a_signal_handler_that_logs(train):
     done = trained(
         train(

@@ -85,6 +85,7 @@ def test_nothing_is_imported_unless_asked_for(train, env):
     assert all("system" not in done.outcome for _ in done.lines)
 
 
+@pytest.mark.exhaustive
 def test_the_thread_ends_with_the_last_run_and_comes_back_with_the_next(train):
     done = train(
         START
@@ -111,6 +112,7 @@ def test_the_thread_ends_with_the_last_run_and_comes_back_with_the_next(train):
     assert not FEW & set(rows(done)[-1])
 
 
+@pytest.mark.exhaustive
 def test_totals_go_on_from_run_to_run(train):
     done = train(
         START
@@ -129,6 +131,7 @@ def test_totals_go_on_from_run_to_run(train):
     assert len({line["run"] for line in samples(done)}) == 2
 
 
+@pytest.mark.exhaustive
 def test_forked_children_have_samplers_of_their_own(train):
     done = train(
         START
@@ -172,6 +175,7 @@ def test_forked_children_have_samplers_of_their_own(train):
     assert '"sample":true' not in same.read_text()
 
 
+@pytest.mark.exhaustive
 def test_a_fork_waits_for_what_would_stay_locked_in_the_child(train):
     """As when a child is forked right after the first call, while psutil is being imported."""
     done = train(
@@ -198,6 +202,7 @@ def test_a_fork_waits_for_what_would_stay_locked_in_the_child(train):
     assert done.stdout == "0\n"
 
 
+@pytest.mark.exhaustive
 def test_the_second_process_of_a_rank_leaves_the_samples_to_the_first(train):
     done = train(
         START
@@ -222,6 +227,7 @@ def test_the_second_process_of_a_rank_leaves_the_samples_to_the_first(train):
     assert '"sample":true' not in path.read_text()
 
 
+@pytest.mark.exhaustive
 def test_the_private_psutil_is_nobody_elses(train, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(Path(primus_lens_hook.__file__).parent, tree / "primus_lens_hook")

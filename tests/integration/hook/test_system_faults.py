@@ -11,6 +11,7 @@ RAISING = """
 """
 
 
+@pytest.mark.exhaustive
 def test_a_source_that_raises_is_dropped_and_named(train):
     more = "sampled(); sampled(); wandb.log({'i': 2}); wandb.finish()"
     code = START + RAISING + TRAIN.removeprefix(START).replace("wandb.finish()", more)
@@ -62,6 +63,7 @@ def test_a_source_that_hangs_leaves_the_training_alone(train, where):
     assert [row["i"] for row in done.data] == [0, 1, 0, 1]
 
 
+@pytest.mark.exhaustive
 def test_no_more_threads_to_be_had(train):
     done = train(
         START
@@ -83,6 +85,7 @@ def test_no_more_threads_to_be_had(train):
     assert len(done.complaints) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_fault_of_the_sampler_ends_the_sampler_alone(train):
     code = (
         START

@@ -34,11 +34,13 @@ def test_unwritable_path(train, path):
     assert len(trained(train(TRAIN, env={"PRIMUS_LENS_WANDB_OUTPUT_PATH": path}))) == 1
 
 
+@pytest.mark.exhaustive
 def test_read_only_file_system(train, tmp_path):
     with mounted_tmpfs(tmp_path / "ro", "ro") as path:
         assert len(trained(train(TRAIN, env={"PRIMUS_LENS_WANDB_OUTPUT_PATH": str(path)}))) == 1
 
 
+@pytest.mark.exhaustive
 def test_the_directory_vanishes(train):
     vanish = "import shutil, time; shutil.rmtree('records'); time.sleep(1.1)"
     done = train(TRAIN, vanish)
@@ -46,6 +48,7 @@ def test_the_directory_vanishes(train):
     assert [row["i"] for row in done.data] == list(range(51, 100))
 
 
+@pytest.mark.exhaustive
 def test_a_full_disk_leaves_no_torn_line(train, tmp_path):
     with mounted_tmpfs(tmp_path / "full", "size=64k") as path:
         done = train(
@@ -69,6 +72,7 @@ def test_a_full_disk_leaves_no_torn_line(train, tmp_path):
     assert 20 < len(lines) < 100
 
 
+@pytest.mark.exhaustive
 def test_odd_environment(train):
     odd = {"RANK": "", "LOCAL_RANK": "x", "NODE_RANK": "-1", "WORLD_SIZE": "²", "HOME": None}
     done = train(TRAIN, env=odd)
@@ -180,6 +184,7 @@ def test_an_error_that_cannot_be_printed(train):
     assert done.outcome["reason"] == "Unprintable"
 
 
+@pytest.mark.exhaustive
 def test_a_path_that_is_none(train, tmp_path):
     done = train(TRAIN, env={"PRIMUS_LENS_WANDB_OUTPUT_PATH": "x" * 5000})
     assert len(trained(done)) == 1
@@ -212,6 +217,7 @@ def test_other_wandbs(train, tmp_path, package):
     assert done.stderr == ""
 
 
+@pytest.mark.exhaustive
 def test_closed_stderr(train):
     code = "import sys; sys.stderr = None\n" + textwrap.dedent(TRAIN)
     done = train(code, env={"PRIMUS_LENS_WANDB_OUTPUT_PATH": "/proc/x"})

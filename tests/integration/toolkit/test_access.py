@@ -97,6 +97,7 @@ def test_the_queue_of_guesses_is_bounded(site, tmp_path):
     assert there.refused("login_queue") == answers.count(503)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
 def test_a_client_that_does_not_say_what_it_wants_is_cut_off(site, sent):
     there = site(web_read_timeout_seconds=1)
@@ -142,6 +143,7 @@ def test_a_connection_on_which_nothing_is_under_way_stays(site):
     assert there.refused("slow_client") == 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_a_client_that_does_not_take_the_response_is_cut_off(site, authority, encrypted):
     settings = {"web_write_timeout_seconds": 1, "web_max_connections": 1}
@@ -218,6 +220,7 @@ def test_a_request_that_is_none_or_too_big_is_refused_without_a_word_in_the_log(
     assert not caplog.records
 
 
+@pytest.mark.exhaustive
 def test_a_stuck_client_does_not_hold_up_the_end():
     with contextlib.ExitStack() as afterwards, sites.Site() as there:
         client = afterwards.enter_context(there.raw())

@@ -61,6 +61,7 @@ def test_a_secret_that_kubernetes_swaps_is_taken_up(site, authority, tmp_path):
     until(lambda: serial(there, authority) != before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_client_of_a_ca_that_went_is_out_even_with_an_old_session(
     site, authority, stranger, version
@@ -126,6 +127,7 @@ def looking_often(monkeypatch):
     monkeypatch.setattr(listen, "LOOK_SECONDS", 0.25)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("looking_often")
 @pytest.mark.parametrize(
     ("text", "part"),

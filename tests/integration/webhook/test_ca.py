@@ -230,6 +230,7 @@ def test_a_process_serves_with_its_own_certificate_and_outlives_the_api(api):
         assert webhook.status("/-/ready") == 200
 
 
+@pytest.mark.exhaustive
 def test_a_process_without_the_api_waits_for_it(api):
     api.stop()
     webhook = webhook_world.Webhook(b"", *SELF_MANAGED, environ=api.environ)

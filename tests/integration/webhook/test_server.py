@@ -109,6 +109,7 @@ def test_people_and_probes_have_a_port_of_their_own(webhook, path):
     assert webhook.post(b"{}", path=path)[0] == 404
 
 
+@pytest.mark.exhaustive
 def test_a_new_certificate_in_the_files_is_taken_up(tmp_path):
     first, second = trustme.CA(), trustme.CA()
     webhook_world.write_certificate(first, tmp_path)
