@@ -25,7 +25,7 @@ def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[L
     for key in again:
         if key not in axes:
             # What is no plain value (media, lists) may have been changed since by its owner.
-            value = plain(row.calls[key].values[key])
+            value = plain(row.calls[key].unwrapped[key])
             if value is None:
                 return None
             older.setdefault(row.calls[key], {})[key] = value

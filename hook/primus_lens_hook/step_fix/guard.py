@@ -200,6 +200,7 @@ class RunGuard:
         run, axis = self.context, getattr(step_metric, "name", step_metric)
         overwrite = bool(more[-1]) if more else overwrite
         overruled = run.definitions.define(name, axis, step_sync, summary, overwrite)
+        run.wandb.note_definition()
         if axis:
             run.axes.note_axis(axis, run.wandb.initial_axis_value)
             if name == "*":

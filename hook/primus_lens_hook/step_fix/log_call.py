@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES, make_template
+from primus_lens_hook.step_fix.array_scalars import unwrapped
 
 _set: Callable[[Any, str, bool], Any] = setattr
 
@@ -66,11 +67,19 @@ class LogCall(Delivery):
         # Looked up once for each call: the recorder prints by it, and the summary knows the keys
         # by it, since a string keeps its hash and a tuple does not.
         self.template: Optional[str] = None
+        # The values with the numbers of tensors: not those that wandb gets.
+        self.unwrapped = values
         if NUMBERS.issuperset(map(type, values.values())):
             self.template = TEMPLATES.get(keys) or make_template(keys)
+        else:
+            self.unwrapped = unwrapped(values)
         self.step = step
         self.commit = commit
         self.priority = priority
+
+    def numbers_of(self, values: Dict[str, Any]) -> Dict[str, Any]:
+        """Some of its values, as they were at the call: with the numbers of tensors."""
+        return values if self.template else {key: self.unwrapped[key] for key in values}
 
     def mark_empty(self) -> None:
         """Mark a call without values as received, where nothing is left for wandb to do."""

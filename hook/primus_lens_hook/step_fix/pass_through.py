@@ -56,7 +56,8 @@ class PassThrough(State):
         if call.template is not None:
             run.summary.note(values, call.template, age, begins)
         else:
-            run.summary.note_each(values, dict.fromkeys(values, age), begins)
+            ages = dict.fromkeys(values, age)
+            run.summary.note_each(call.numbers_of(values), ages, begins)
         if row.closed:
             run.summary.row_ended()
         return answer

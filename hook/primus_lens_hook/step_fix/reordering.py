@@ -144,7 +144,8 @@ class Reordering(State):
             return self._end_row(row, call)
         if not row.received:
             # Copied: the caller may reuse its dict, and what waits would change with it.
-            waiting = copied(values) if self._reach or row.values else None
+            wait = self._reach or row.values
+            waiting = copied(call.numbers_of(values)) if wait else None
             if waiting is not None:
                 row.timestamp = time.time()
                 row.since = row.since or time.monotonic()

@@ -6,13 +6,11 @@ It must never read a clock, nor touch wandb.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Dict, List, Optional, Tuple
 
-from primus_lens_hook.interruption import from_signal_handler
-from primus_lens_hook.recording.scalars import unwrap
+from primus_lens_hook.step_fix.array_scalars import element
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 
 LONGEST_TEXT = 4096  # characters; a longer string goes to wandb at once, like media
@@ -29,7 +27,6 @@ NEVER: Age = (-1, 0, 0)
 EMPTY: Any = MappingProxyType({})
 
 _PLAIN = {float, bool, type(None)}
-_SCALAR_LIBRARIES = ("numpy", "torch", "jaxlib")
 
 
 class Row(Delivery):
@@ -127,30 +124,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value if len(value) <= LONGEST_TEXT and can_encode(value) else None
     if kind is dict:
         return copied(value, depth + 1) if depth < MAX_DEPTH else None
-    number = _element(value)
+    number = element(value)
     return None if number is value else plain(number, MAX_DEPTH)
-
-
-def _element(value: Any) -> Any:
-    try:
-        return unwrap(value) if _is_scalar(value) else value
-    except Exception as error:  # a lost GPU, for example: wandb is to meet it too
-        if from_signal_handler(error):
-            raise
-        return value
-
-
-def _is_scalar(value: Any) -> bool:
-    """Whether wandb is known to store the element of this array: one of no dimensions."""
-    # Only the libraries' own types: wandb refuses some that look alike (a pandas Series, a polars
-    # value, a masked array), and would have been asked too late. A subclass may do anything.
-    kind = type(value)
-    library = kind.__module__.partition(".")[0]
-    if library not in _SCALAR_LIBRARIES or getattr(value, "shape", None) != ():
-        return False
-    # Not imported: without numpy in the process nothing is masked.
-    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())
-    return not isinstance(value, masked)
 
 
 def can_encode(text: str) -> bool:

@@ -82,7 +82,7 @@ class Shared(State):
     def _place(self, row: Row, call: LogCall) -> Any:
         if self._held is not row:
             self.flush()
-        values = copied(call.values) if self._holds and not row.received else None
+        values = copied(call.unwrapped) if self._holds and not row.received else None
         if values is None:
             self.flush()
             axes = self._run.axes.of_row(call.values, row)

@@ -56,6 +56,9 @@ class WandbRun:
         version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
         numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
         self._has_core = numbers >= [0, 18]  # wandb-core, in Go; the handler before it was Python
+        # Not before wandb-core: the handler of 0.17 ends the summaries of nested values once any
+        # metric is defined, and a run in order would lose them.
+        self._may_define = self._has_core
         self.patched = getattr(sys.modules.get("wandb"), "patched", {})
         """Wandb's table of the modules that it has patched."""
         # A process that hands its run to another ends the open row before; but a run of this
@@ -118,7 +121,7 @@ class WandbRun:
         """A late call's values in a form that can wait; None if there is none."""
         # What cannot wait as it is (media, arrays) is encoded now: wandb's exceptions come at the
         # call, and the values' owner may change them afterwards.
-        values = copied(call.values)
+        values = copied(call.unwrapped)
         if values is None and all(map(can_encode, call.keys)):
             values = self._encoded(call)
         return values
@@ -145,6 +148,12 @@ class WandbRun:
         encoded = call.hand_over(encode)
         call.handed = call.received = False  # it has still to go somewhere
         return encoded  # type: ignore[no-any-return]
+
+    def note_definition(self) -> None:
+        """Note that the user has defined a metric: one of ours costs no summary any more."""
+        # A pattern (`*`) takes in our column too, unless that is defined: wandb would fill in the
+        # axis of the pattern for rows that have none in native wandb.
+        self._may_define = True
 
     def end_open_row(self) -> None:
         """Have wandb write the row that it has open, if any."""
@@ -201,10 +210,8 @@ class WandbRun:
 
     def _define_axis(self) -> None:
         """Have wandb neither chart nor summarize our column."""
-        # Not before wandb-core: the handler of 0.17 ends the summaries of nested values once any
-        # metric is defined, and a run in order would lose them.
-        self._axis_defined = True
-        if self._has_core:
+        if self._may_define:
+            self._axis_defined = True
             self._try_to_define(AXIS, hidden=True, summary="none")
 
     def _try_to_define(self, key: str, **how: Any) -> None:
