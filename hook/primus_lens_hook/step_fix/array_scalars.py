@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers in arrays of no dimensions: those of numpy, torch and JAX.
+"""Numbers in arrays without dimensions (scalars) of numpy, torch and JAX.
 
 To read one from a GPU waits for the GPU, so it must never be read twice for one log call. Arrays
 that wandb may refuse must stay as they are.

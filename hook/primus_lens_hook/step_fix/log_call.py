@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES, make_template
-from primus_lens_hook.step_fix.array_scalars import unwrapped
 
 _set: Callable[[Any, str, bool], Any] = setattr
 
@@ -67,12 +66,11 @@ class LogCall(Delivery):
         # Looked up once for each call: the recorder prints by it, and the summary knows the keys
         # by it, since a string keeps its hash and a tuple does not.
         self.template: Optional[str] = None
-        # The values with the numbers of tensors: not those that wandb gets.
+        # What the record and the summary get; whoever serves the call puts numbers in the place of
+        # tensors. wandb gets the values as they came.
         self.unwrapped = values
         if NUMBERS.issuperset(map(type, values.values())):
             self.template = TEMPLATES.get(keys) or make_template(keys)
-        else:
-            self.unwrapped = unwrapped(values)
         self.step = step
         self.commit = commit
         self.priority = priority

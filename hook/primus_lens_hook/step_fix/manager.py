@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.step_fix.array_scalars import unwrapped
 from primus_lens_hook.step_fix.counts import Counts
 from primus_lens_hook.step_fix.guard import RunGuard
 from primus_lens_hook.step_fix.limits import Limits
@@ -94,7 +95,11 @@ class StepFix:
             steps = guard.context.steps
             call.shown, call.training_step, call.late = steps.of(call.explicit, values, keys)
             is_readable = step is None or call.explicit is not None
-            return guard, call, is_readable and self._enabled and guard.takes_calls()
+            is_served = is_readable and self._enabled and guard.takes_calls()
+            # Of the other calls nobody but the recorder asks for a number, and perhaps not even it.
+            if is_served and call.template is None:
+                call.unwrapped = unwrapped(values)
+            return guard, call, is_served
         except Exception as fault:
             self._failed(fault)
             return None

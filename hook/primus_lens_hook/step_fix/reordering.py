@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a run in conflict: what native wandb drops is kept, and what it keeps stays put.
+"""The state of a run in conflict: what native wandb drops is kept, and what it keeps is not moved.
 
 Each call is compared with the counter that native wandb would have by now. A call that it keeps
 must never get another row or another step than there.

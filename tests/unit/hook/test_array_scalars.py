@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The number in a GPU's tensor: to read it waits for the GPU, and copies it to the host."""
 
-from pathlib import Path
-
 import pytest
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.settings import Settings
@@ -33,7 +31,7 @@ def test_a_number_is_read_once_for_the_record_and_the_summary(tmp_path, steps):
         run.log({"loss": tensor, "lr": 0.1}, step=step)
     assert {tensor.read for tensor in tensors} == {1}
     assert run.rows[0]["loss"] is tensors[0]  # wandb has what was logged
-    (file,) = Path(tmp_path).rglob("*.jsonl")
+    (file,) = tmp_path.rglob("*.jsonl")
     assert file.read_text().count('"loss":1.5,') == len(steps)
 
 
@@ -46,3 +44,11 @@ def test_a_duplicate_that_is_kept_has_the_number_of_its_call():
     step_fix.flush()
     run.finish()
     assert sorted(row["a"] for row in run.rows) == [1.5, 2.5]
+
+
+def test_where_nobody_asks_for_a_number_it_is_not_read():
+    make, step_fix = repaired()
+    step_fix.disable()
+    tensor = Tensor()
+    make().log({"loss": tensor, "lr": 0.1}, step=1)
+    assert tensor.read == 0
