@@ -31,8 +31,6 @@ class Hook(NamedTuple):
 
     recorder: Recorder
     step_fix: StepFix
-    columns: Dict[str, Any]  # system metrics that each row of W&B gets
-    mark: Dict[str, Any]  # the column for rows without `primus_lens/step`
 
 
 # Once per process, not per import of wandb: a second recorder could not lock the rank's file, and
@@ -42,14 +40,14 @@ def the_hook() -> Hook:
     """The hook of this process, made at the first call."""
     chosen = settings.load(os.environ)
     mark = {contract.ROW_MARK: True} if chosen.mark_rows else {}
-    columns: Dict[str, Any] = {}
+    columns: Dict[str, Any] = {}  # system metrics that each row of W&B gets
     limits = Limits(keep_duplicates=chosen.keep_duplicates)
     step_fix = StepFix(limits, columns, mark, chosen.step_fix)
     recorder = Recorder(chosen, columns, step_fix.counts_of)
     # atexit runs what was registered last first. wandb registers its own at `init`, later: ours
     # runs after it, when exit codes are known.
     atexit.register(recorder.exiting)
-    return Hook(recorder, step_fix, columns, mark)
+    return Hook(recorder, step_fix)
 
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
@@ -98,7 +96,7 @@ def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
 
 
 def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
-    recorder, step_fix, columns, mark = hook
+    recorder, step_fix = hook
 
     # functools.wraps, here and below: frameworks look at signatures of wandb's methods, and
     # inspect.signature follows __wrapped__.
@@ -126,8 +124,8 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         if is_served and not named:
             return guard.log(call)
         # A row without values only ends the open one. With a column of ours it would be a row.
-        marked = {**row, **mark, **columns} if row else row
-        answer = native(self, marked, step, commit, *more, **named)
+        columns = guard.columns() if row else {}
+        answer = native(self, {**row, **columns}, step, commit, *more, **named)
         guard.note_unserved(call)
         return answer
 

@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     """Whether log calls are written as JSONL at all."""
 
     mark_rows: bool = True
-    """Whether rows that go to W&B carry `_primus_lens_enabled` too."""
+    """Whether W&B gets `_primus_lens_enabled` too, in a row of each process."""
 
     max_bytes: int = 64 * 1024 * 1024
     """Most bytes of JSONL kept per rank; the oldest segment goes first."""

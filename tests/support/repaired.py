@@ -24,7 +24,7 @@ def repaired(recorder=None, **bounds):
 
     limits = Limits(**{"flush_interval": FOREVER, **bounds})
     step_fix = StepFix(limits, {}, {})
-    hook = patch.Hook(recorder or Recorder(Settings()), step_fix, {}, {})
+    hook = patch.Hook(recorder or Recorder(Settings()), step_fix)
     patch.apply(types.SimpleNamespace(Run=Run), hook)
     return Run, step_fix
 

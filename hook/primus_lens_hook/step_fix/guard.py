@@ -109,9 +109,15 @@ class RunGuard:
         counter = self._state.counter
         return read() if counter is None else counter
 
+    def columns(self) -> Dict[str, Any]:
+        """Our columns for a row that is not served here."""
+        return self.context.wandb.columns()
+
     def note_unserved(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
         self.context.note_training_step(call)
+        if call.values:
+            self.context.wandb.mark = {}
 
     def set_training_step(self, step: int) -> None:
         """Set the step given to `update_training_step()`."""

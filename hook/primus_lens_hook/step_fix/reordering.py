@@ -36,7 +36,7 @@ class Reordering(State):
         self.window = ReorderWindow()
         self.late = LateRows()
         self._counter = run.wandb.counter()  # what native wandb would have
-        self._row: Optional[Row] = run.wandb.open  # the same of the open row
+        self._row: Optional[Row] = run.wandb.open_row  # the same of the open row
         # wandb has it: its values came while the run was in order.
         if self._row is not None:
             self._row.handed = self._row.received = True
@@ -134,7 +134,7 @@ class Reordering(State):
 
     def _overwritten(self, row: Row, call: LogCall) -> Optional[List[LogCall]]:
         """What native wandb would overwrite, to be late rows; None where that is not known."""
-        if row.received and self._run.wandb.open is not row:
+        if row.received and self._run.wandb.open_row is not row:
             return []  # a late row has ended it: nothing is overwritten
         return overwritten(row, call, self._run.definitions.axes)
 
@@ -165,7 +165,7 @@ class Reordering(State):
         if self.window or (call.explicit is not None and call.explicit < wandb.counter()):
             return call.mark_empty()
         answer = wandb.send(call, call.values, None, call.step, call.commit)
-        if row is not wandb.open or commits(call.step, call.commit):
+        if row is not wandb.open_row or commits(call.step, call.commit):
             wandb.open = None
         return answer
 
@@ -281,5 +281,5 @@ class Reordering(State):
     def _nothing_is_split(self) -> bool:
         """Whether native wandb has no row open that late rows would end too early."""
         # Values that native wandb would still put into that row would become a second row.
-        row = self._run.wandb.open
+        row = self._run.wandb.open_row
         return row is None or row.closed

@@ -37,15 +37,13 @@ def send_row(
     if row.at != row.step:
         wandb.plot_over_axis(run.definitions, columns)
     answer = wandb.send(delivery, columns, row.training_step, row.at, commit)
-    if wandb.open is not row:
+    if wandb.open_row is not row:
         run.summary.row_ended()  # that of the row before
     # `delivery` may be a call: the row itself is marked here, after wandb has returned.
     row.handed = row.received = True
     wandb.open = None if commit else row
     run.axes.note_sent(columns)
-    run.summary.note_each(values, ages)
-    if commit:
-        run.summary.row_ended()
+    run.summary.note_each(values, ages, ends=bool(commit))
     return answer
 
 
@@ -54,7 +52,7 @@ def _axes(run: RunContext, row: Row, values: Dict[str, Any]) -> Mapping[str, Any
     if row.late:
         run.summary.note_filled_in(row.filled_in)
         return row.filled_in
-    if row.received and run.wandb.open is not row:  # a late row has come between: a row apart
+    if row.received and run.wandb.open_row is not row:  # a late row has come between: a row apart
         row.at = run.wandb.free_step()
         row.calls = EMPTY  # what wandb has of it stays
         return run.axes.of_row(values, row)

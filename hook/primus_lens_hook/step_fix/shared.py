@@ -112,6 +112,5 @@ class Shared(State):
         # would be dropped. True, so that nothing of the others can join it.
         answer = run.wandb.send(delivery, values, row.training_step, None, True)
         run.axes.note_sent(values)
-        run.summary.note_each(values, ages)
-        run.summary.row_ended()
+        run.summary.note_each(values, ages, ends=True)
         return answer

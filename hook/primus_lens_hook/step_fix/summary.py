@@ -11,7 +11,7 @@ still wait. It keeps numbers and short texts, and must never keep a tensor or a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from primus_lens_hook.step_fix.metric_definitions import MAX_KEYS, MetricDefinitions
 from primus_lens_hook.step_fix.row import NEVER, Age, Row, plain
@@ -37,40 +37,60 @@ class Summary:
         self._rows: Dict[str, Tuple[Age, Mapping[Any, Any], str]] = {}
 
     def note(
-        self, values: Mapping[Any, Any], template: str, age: Age, begins: bool = False
+        self,
+        values: Mapping[Any, Any],
+        template: str,
+        age: Age,
+        begins: bool = False,
+        ends: Optional[bool] = False,
     ) -> None:
         """Remember what wandb got; it must not change. The summary shows it when its row has ended.
 
         With a template, these are the numbers of one call; without, each path has an age and a
         value. `begins` says that they are the first of their row: the row before has ended.
+        `ends` says that they are the last of it.
         """
         if begins and self._open:
             self.row_ended()
-        elif len(self._open) == MAX_CALLS:
+        if ends and template and not self._open:
+            self._keep((age, values, template))
+            return
+        if len(self._open) == MAX_CALLS:
             self._open = [(NEVER, self._open_row(), "")]
         self._open.append((age, values, template))
+        if ends:
+            self.row_ended()
 
     def note_each(
-        self, values: Mapping[str, Any], ages: Mapping[str, Age], begins: bool = False
+        self,
+        values: Mapping[str, Any],
+        ages: Mapping[str, Age],
+        begins: bool = False,
+        ends: Optional[bool] = False,
     ) -> None:
         """The same for any values; their ages are by key."""
         leaves = {p: (ages[p[0]], plain(value)) for p, value in _leaves(values)}
-        self.note(leaves, "", NEVER, begins)
+        self.note(leaves, "", NEVER, begins, ends)
 
     def row_ended(self) -> None:
         """Note that wandb's summary shows all values that it has got."""
         # Not with each value: wandb's summary shows a value when its row has ended, and a read in
         # between has to answer as native wandb's does.
-        if len(self._open) != 1 or not self._open[0][2]:
+        if len(self._open) == 1 and self._open[0][2]:
+            self._keep(self._open.pop())
+        else:
             self._remember(self._open_row())
             self._open.clear()
+
+    def _keep(self, row: Tuple[Age, Mapping[Any, Any], str]) -> None:
+        """Keep a row of one call as it is, where it is the newest of its template."""
+        known = self._rows.get(row[2])
+        if known is None:
+            if len(self._rows) == MAX_ROWS:
+                self._look_into_rows()
+        elif row[0] < known[0]:
             return
-        entry = self._open.pop()
-        known = self._rows.get(entry[2])
-        if known is None and len(self._rows) == MAX_ROWS:
-            self._look_into_rows()
-        if known is None or entry[0] >= known[0]:
-            self._rows[entry[2]] = entry
+        self._rows[row[2]] = row
 
     def _open_row(self) -> Dict[Path, Tuple[Age, Any]]:
         row: Dict[Path, Tuple[Age, Any]] = {}

@@ -17,11 +17,11 @@ import operator
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
-from primus_lens_hook.step_fix.row import Row, can_encode, copied
+from primus_lens_hook.step_fix.row import EMPTY, Row, can_encode, copied
 from primus_lens_hook.wandb_step import as_integer, counter_of
 
 Path = Tuple[str, ...]
@@ -42,11 +42,15 @@ class WandbRun:
     def __init__(
         self, run: Any, methods: Methods, columns: Mapping[str, Any], mark: Mapping[str, Any]
     ) -> None:
-        self.open: Optional[Row] = None
-        """The row that wandb has open."""
+        self.open: Union[LogCall, Row, None] = None
+        """The row that wandb has open; a call with a step stands for a row of its own."""
         self._run = run
+        self.mark = mark
+        """The column of the first row without AXIS; empty from then on.
+
+        In each row it would cost the training as much as one more metric.
+        """
         self._columns = columns  # for every row
-        self._mark = mark  # for rows without AXIS: a second column would cost time and space
         # The native functions, bound: `run._log` is ours by now, and would come back here.
         self._log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)
@@ -65,6 +69,14 @@ class WandbRun:
         # process may have logged before the hook came.
         if not self.is_foreign():
             self.forget_open_row()
+
+    @property
+    def open_row(self) -> Optional[Row]:
+        """The row that wandb has open."""
+        # Made when somebody asks: a run in order has one for each call, and nobody does.
+        if type(self.open) is LogCall:
+            self.open = Row(self.open.explicit or 0, self.open.training_step, EMPTY)
+        return self.open  # type: ignore[return-value]
 
     def counter(self) -> int:
         """The step of the open row."""
@@ -105,13 +117,20 @@ class WandbRun:
         if not values:
             return delivery.hand_over(self._log, values, step, commit)
         columns: Dict[str, Any] = {**values, **self._columns}
-        if training_step is not None:
+        if training_step is None:
+            columns.update(self.mark)
+        else:
             columns[AXIS] = training_step
             if not self._axis_defined:
                 self._define_axis()
-        else:
-            columns.update(self._mark)
-        return delivery.hand_over(self._log, columns, step, commit)
+        answer = delivery.hand_over(self._log, columns, step, commit)
+        if training_step is None:
+            self.mark = {}
+        return answer
+
+    def columns(self) -> Dict[str, Any]:
+        """Our columns for a row that goes to wandb by another way."""
+        return {**self.mark, **self._columns}
 
     def send_as_is(self, call: LogCall) -> Any:
         """Give wandb a call as it came."""

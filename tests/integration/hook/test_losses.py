@@ -6,6 +6,7 @@ import re
 import pytest
 
 from support import training
+from support.sampling import rows
 
 LOOP = """
     import atexit, os, signal, sys, wandb
@@ -227,6 +228,12 @@ def test_rows_in_order_reach_wandb_as_they_were(tmp_path):
     native = training.run(tmp_path / "native", code, env={"PRIMUS_LENS_WANDB_HOOK": "0"}).rows
     assert [row.pop("primus_lens/step") for row in hooked] == [2 * i for i in range(30)]
     assert hooked == native
+
+
+@pytest.mark.parametrize("step_fix", ["true", "false"])
+def test_one_row_is_marked(train, step_fix):
+    done = train(LOOP + "    wandb.finish()", env={"WANDB_STEP_FIX_ENABLED": step_fix})
+    assert ["_primus_lens_enabled" in row for row in rows(done)] == [True] + [False] * 99
 
 
 @pytest.mark.exhaustive

@@ -51,7 +51,7 @@ def test_rows_carry_a_few_values(train, off):
     for name in FEW:
         assert record["data"][name] == newest[name]
         assert after[name] in [line["data"][name] for line in samples(done)]
-    assert ("_primus_lens_enabled" in after) == (off != ["WANDB_MARK_ROWS"])
+    assert ("_primus_lens_enabled" in before) == (off != ["WANDB_MARK_ROWS"])
 
 
 def test_samples_on_every_python_and_wandb(tmp_path, cell):
