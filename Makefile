@@ -25,8 +25,8 @@ unit: $(STAMP) ## run the unit tests, in a minute; they need no wandb
 test: $(STAMP) ## run what most changes need, in minutes: unit tests, and each main path once
 	$(BIN)/pytest $(WORKERS) -m 'not exhaustive' tests/unit tests/integration
 
-test-all: $(STAMP) ## run every test that needs no cluster
-	$(BIN)/pytest $(WORKERS) --hypothesis-profile=thorough tests/unit tests/integration
+test-all: $(STAMP) ## run every test that needs no cluster (PROGRAMS=5 random ones on each wandb)
+	$(BIN)/pytest $(WORKERS) --hypothesis-profile=thorough $(if $(PROGRAMS),--programs $(PROGRAMS)) tests/unit tests/integration
 
 e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/support/cluster_world.py)
 	$(BIN)/pytest --verbose tests/cluster

@@ -15,6 +15,12 @@ settings.register_profile("quick", max_examples=10, deadline=None)
 settings.load_profile("quick")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--programs", type=int, default=5, help="random programs that each wandb of the matrix runs"
+    )
+
+
 def pytest_collection_modifyitems(items):
     """Mark each test with the folder that it is in: unit, integration or cluster."""
     for item in items:

@@ -3,7 +3,7 @@
 
 It repairs nothing and records nothing until `wandb` is imported, depends on the
 standard library alone, and runs on Python 3.7 and newer. It must never harm the
-training: every entry point is fenced, and after an internal error wandb gets the call.
+training: after an internal error, wherever it happens, wandb gets the call.
 
 This file and `boot` are all that an interpreter start reads. Keep it free of imports; it
 holds the off switch, which `boot` needs, and `contract` hands on.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells an exception of a signal handler from one of the code that it interrupted.
 
-What a handler raises (a `Preempted`, a timeout) is meant for the training: no fence of the hook
-must ever swallow it.
+What a handler raises (a `Preempted`, a timeout) is meant for the training: the hook must never
+take it for an error of its own.
 """
 
 # Python runs signal handlers between any two bytecodes of the main thread, ours included, and

@@ -27,7 +27,7 @@ def warn_once(kind: str, text: str) -> None:
 
 def describe(error: BaseException) -> str:
     """An exception in a few words. Never raises."""
-    # It may be of a user's class, whose __str__ raises: the fence itself would raise then.
+    # It may be of a user's class, whose __str__ raises: whoever reports the error would raise then.
     try:
         return "%s: %s" % (type(error).__name__, error)
     except Exception:

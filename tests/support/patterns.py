@@ -18,7 +18,7 @@ PRELUDE = f"""
     values, sent = itertools.count(), []
     def log(keys, step=None, commit=None):
         data = {{key: next(values) for key in keys.split()}}
-        sent.append([data, step])
+        sent.append([dict(data), step])
         wandb.log(data, step=step, commit=commit)
 """
 
@@ -85,7 +85,7 @@ PATTERNS = {
             log("mine", i)
             if i % 5 == 0:
                 data = {"train/loss": next(values), "train/global_step": i}
-                sent.append([data, None])
+                sent.append([dict(data), None])
                 wandb.log(data)
                 log("also_mine", i)
     """,
@@ -100,7 +100,7 @@ PATTERNS["transformers' axis, a late callback"] = """
         for i in range(1, STEPS // 2):
             log("custom/reward")
             data = {"train/loss": next(values), "train/global_step": i}
-            sent.append([data, None])
+            sent.append([dict(data), None])
             wandb.log(data)
             log("callback/late", i - 1)
 """

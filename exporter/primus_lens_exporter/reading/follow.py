@@ -84,7 +84,7 @@ class Follower:
         awake = [rank for rank in self._ranks() if rank.schedule.wake_at <= now]
         for rank in sorted(awake, key=attrgetter("schedule.scanned_at")):
             if rank.scan_due(now):
-                with self._fence(rank.path):
+                with self._isolated(rank.path):
                     rank.scan(now)
                 yield
         yield from self._read([rank for rank in awake if rank.schedule.due(now)], now)
@@ -106,7 +106,7 @@ class Follower:
                 self._leave(rank, now)
         for volume in found:
             if volume.due(now) or volume not in self._volumes:
-                with self._fence(f"{volume.root.path}/{volume.name}"):
+                with self._isolated(f"{volume.root.path}/{volume.name}"):
                     volume.look(now)
                     self._take_over(volume, now)
                 yield
@@ -132,11 +132,11 @@ class Follower:
         for tenant, ranks in Counter(rank.tenant for rank in due).items():
             tenant.begin_tick(ranks)
         for rank in due:
-            with self._fence(rank.path):
+            with self._isolated(rank.path):
                 yield from rank.read(now)
 
     @contextlib.contextmanager
-    def _fence(self, path: str) -> Iterator[None]:
+    def _isolated(self, path: str) -> Iterator[None]:
         """A fault of ours must not cost the others their metrics."""
         try:
             yield

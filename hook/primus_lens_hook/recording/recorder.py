@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records each log call before wandb sees it, behind a fence.
+"""Records each log call before wandb sees it, and catches its own errors.
 
 An internal error, whatever it is, hands this call and every later one to wandb untouched,
 prints one warning, and is written to `wandb_hook.json`. It must never raise into a log call.

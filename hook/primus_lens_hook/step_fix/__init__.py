@@ -20,7 +20,7 @@ The state of a run, one class each:
     any state ── an internal error ──► given up (`fallback`): what waits is sent, later calls
                                        are wandb's
 
-`guard` processes the calls of a run: its lock, its state, the fence around both.
+`guard` processes the calls of a run: its lock, its state, and what to do after an error in them.
 `manager` is what all runs of a process share: the switch, the timer, the exit, the fork.
 `wandb_run` is the only module that touches wandb's objects; `metric_definitions`,
 `axis_values` and `summary` know what native wandb's columns and summary would be.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guards the calls of one run: its lock, its state, and the fence around both.
+"""Guards the calls of one run: its lock, its state, and what to do after an error in them.
 
 An internal error, at whatever point, sends what waits and leaves the run to wandb from then on.
 It must never swallow an exception of wandb's own or of a signal handler: those are the caller's.
@@ -79,27 +79,27 @@ class RunGuard:
 
     def flush(self) -> None:
         """Send everything that waits. Never raises."""
-        self._fenced(self._flush)
+        self._guarded(self._flush)
 
     def flush_window(self) -> None:
         """Send what native wandb would have got by now. Never raises."""
-        self._fenced(lambda: self._state.flush_window())  # noqa: PLW0108 the state under the lock
+        self._guarded(lambda: self._state.flush_window())  # noqa: PLW0108 the state under the lock
 
     def flush_whole(self) -> None:
         """Send what waits, unless that would split a row. Never raises."""
-        self._fenced(lambda: self._state.flush_whole())  # noqa: PLW0108 likewise
+        self._guarded(lambda: self._state.flush_whole())  # noqa: PLW0108 likewise
 
     def flush_overdue(self, now: float) -> Optional[float]:
         """Send what has waited too long; returns when to ask again, if ever. Never raises."""
-        return self._fenced(lambda: self._state.flush_overdue(now))  # type: ignore[no-any-return]
+        return self._guarded(lambda: self._state.flush_overdue(now))  # type: ignore[no-any-return]
 
     def share(self) -> None:
         """Note that another process may log to the run too. Never raises."""
-        self._fenced(self._share)
+        self._guarded(self._share)
 
     def summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
         """What the run's summary has to show, where wandb's shows `shown`. Never raises."""
-        answer = self._fenced(lambda: self._summary(shown))
+        answer = self._guarded(lambda: self._summary(shown))
         return shown if answer is None else answer
 
     def step(self, read: Callable[[], Any]) -> Any:
@@ -125,13 +125,13 @@ class RunGuard:
 
     def note_definition(self, *args: Any, **kwargs: Any) -> None:
         """Note a `define_metric` of the user's, for rows to come. Never raises."""
-        self._fenced(lambda: self._define(*args, **kwargs))
+        self._guarded(lambda: self._define(*args, **kwargs))
 
     def note_summary_write(self, record: Any) -> None:
         """Let what the user puts into the summary be newer than what waits. Never raises."""
         # Ours come here too: wandb's summary calls back for whoever writes into it.
         if not self._serving:
-            self._fenced(lambda: self._note_written(record))
+            self._guarded(lambda: self._note_written(record))
 
     def limit(self, limits: Limits) -> None:
         """Bound what waits, from the next call on."""
@@ -139,7 +139,7 @@ class RunGuard:
 
     def hand_back(self) -> None:
         """Send everything that waits; the next calls are wandb's. Never raises."""
-        self._fenced(self._pass_through)
+        self._guarded(self._pass_through)
 
     def resume(self) -> None:
         """Note that wandb has had calls that were not served here."""
@@ -266,7 +266,7 @@ class RunGuard:
                 raise
             self.context.counts.dropped += 1  # its caller has returned
 
-    def _fenced(self, act: Callable[[], Any]) -> Any:
+    def _guarded(self, act: Callable[[], Any]) -> Any:
         try:
             with self._lock:
                 if not self._active:

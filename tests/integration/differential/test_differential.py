@@ -14,7 +14,7 @@ from support.differential.processes import Process
 from support.differential.program import Line, Program
 from support.differential.rules import brief
 
-NEWEST, OLDER = 300, 40  # programs
+NEWEST = 300  # programs
 SEED = "gate"
 exhaustive = pytest.mark.exhaustive
 SITUATIONS = {
@@ -70,15 +70,15 @@ def test_newest_wandb(number):
 
 @exhaustive
 @pytest.mark.timeout(600)  # twice what a process has, and more
-def test_each_wandb(cell):
+def test_each_wandb(cell, pytestconfig):
     """Two at once: a run of an old wandb waits half of its time, and uses a core for the rest."""
+    count = pytestconfig.getoption("programs")
     size = 20 if pack.wandb_of(cell) >= (0, 18) else 5  # before wandb-core, a run starts slowly
-    programs = [*pack.packs(SEED, OLDER, cell, size), *processes_for(cell)]
+    programs = [*pack.packs(SEED, count, cell, size), *processes_for(cell)]
     with ThreadPoolExecutor(2) as pool:
         broken = list(pool.map(lambda each: each.broken(cell), programs))
     for each, found in zip(programs, broken, strict=True):
-        if found:
-            pytest.fail(shrink.report(each, found, cell), pytrace=False)
+        fail(each, found, cell)
 
 
 @exhaustive
@@ -95,7 +95,12 @@ def processes_for(cell):
     return [Process(kind, SEED) for kind in kinds[first : first + 2]]
 
 
-def check(each, python=None):
-    broken = each.broken(python)
+def check(each):
+    fail(each, each.broken())
+
+
+def fail(each, broken, python=None):
     if broken:
+        # Shown also where the timeout of the test ends the search for a smaller program.
+        print(brief(broken))  # noqa: T201
         pytest.fail(shrink.report(each, broken, python), pytrace=False)

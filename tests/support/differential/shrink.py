@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the smallest part of a failing program that breaks the same rule."""
 
+import time
+
 from support.differential import program
 from support.differential.pack import Pack
 from support.differential.rules import brief
 
 ROUNDS = 8
+SECONDS = 240  # after which no round begins
 CANDIDATES = 30  # in one process, a run each
 CONFIRMED = 3  # of them are tried alone
 
@@ -28,12 +31,14 @@ def report(pack, broken, python=None):
 
 def shrunk(pack, broken, python=None):
     """A pack of one program that breaks the rule of `broken[0]`, and what it breaks."""
-    rule = broken[0].rule
+    rule, ends = broken[0].rule, time.monotonic() + SECONDS
     for _ in range(ROUNDS):
         smaller = next(_smaller(pack, rule, python), None)
         if smaller is None:
             break
         pack, broken = smaller
+        if time.monotonic() > ends:
+            break
     return pack, broken
 
 

@@ -81,15 +81,15 @@ def is_in_run(frame):
     return frame is not None and frame.f_code.co_name not in ("step_of", "takes_calls")
 
 
-FENCE = ("try:", "except", "raise", "finally", "else:", "with self._lock", "self._fenced(",
-         "return self._fenced(", "answer = self._fenced(", "return shown if", "for guard in",
+GUARD = ("try:", "except", "raise", "finally", "else:", "with self._lock", "self._guarded(",
+         "return self._guarded(", "answer = self._guarded(", "return shown if", "for guard in",
          "guard.flush()", "guard.hand_back()", "if not self._serving")  # fmt: skip
 
 
 def can_fail(frame):
-    """Not the fence itself, nor lines that only lead to it."""
+    """Not the guard itself, nor lines that only lead to it."""
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-    return not line.strip().startswith(FENCE)
+    return not line.strip().startswith(GUARD)
 
 
 def lines():
