@@ -7,7 +7,8 @@ STAMP := .venv/.installed
 # One file for every platform and Python of the extras, with the hash of each package's files.
 LOCK = .venv/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
-WORKERS := --numprocesses 2 --dist loadgroup
+# Tests mostly wait for other processes: four workers keep two cores busy.
+WORKERS := --numprocesses 4 --dist loadgroup
 IMAGE_EXTRAS := --extra exporter --extra webhook
 
 .DEFAULT_GOAL := help

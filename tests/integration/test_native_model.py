@@ -28,7 +28,7 @@ def made_up(seed):
 
 def test_rows(tmp_path, cell):
     trainings = [list(made_up(seed)) for seed in range(4)]
-    native = {"PRIMUS_LENS_WANDB_HOOK": "false"}
+    native = {**training.QUICK, "PRIMUS_LENS_WANDB_HOOK": "false"}
     done = training.run(tmp_path, TRAIN, json.dumps(trainings), python=cell, env=native)
     assert done.status == 0, done.stderr
     expected = []

@@ -16,6 +16,14 @@ from support import wandb_file
 from support.environment import clean_environ
 
 OFFLINE = {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+QUICK = {  # without what the hook has no part in: a run of an old wandb ends in half the time
+    "WANDB_X_DISABLE_STATS": "true",
+    "WANDB_X_DISABLE_META": "true",
+    "WANDB_X_SAVE_REQUIREMENTS": "false",
+    "WANDB__DISABLE_STATS": "true",
+    "WANDB__DISABLE_META": "true",
+    "WANDB_CONSOLE": "off",
+}
 
 
 class Training:

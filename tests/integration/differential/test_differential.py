@@ -69,6 +69,7 @@ def test_newest_wandb(number):
 
 
 @exhaustive
+@pytest.mark.xdist_group("each wandb")  # a process of an old wandb keeps a core busy for long
 @pytest.mark.timeout(600)  # twice what a process has, and more
 def test_each_wandb(cell, pytestconfig):
     """Two at once: a run of an old wandb waits half of its time, and uses a core for the rest."""

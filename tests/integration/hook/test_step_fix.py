@@ -20,7 +20,8 @@ def trained(done):
 
 
 def test_nothing_is_lost_in_any_pattern(tmp_path, cell):
-    done = trained(training.run(tmp_path, patterns.together(), python=cell, env=KEEP))
+    env = {**KEEP, **training.QUICK}
+    done = trained(training.run(tmp_path, patterns.together(), python=cell, env=env))
     assert patterns.lost(done) == []
     assert len(done.lines) == len(patterns.sent(done))
     for records in done.wandb:

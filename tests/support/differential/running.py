@@ -19,14 +19,6 @@ from support.wandb_server import WandbServer
 
 NATIVE = {contract.ENV_HOOK: "false"}
 KEEP = {contract.ENV_DUPLICATES: "keep"}
-QUICK = {  # of both processes: nothing that the hook has a part in
-    "WANDB_X_DISABLE_STATS": "true",
-    "WANDB_X_DISABLE_META": "true",
-    "WANDB_X_SAVE_REQUIREMENTS": "false",
-    "WANDB__DISABLE_STATS": "true",
-    "WANDB__DISABLE_META": "true",
-    "WANDB_CONSOLE": "off",
-}
 TIMEOUT = 120
 SLOW_START = re.compile("ServiceStart[A-Za-z]+Error|ManagerConnection[A-Za-z]*Error")
 
@@ -50,7 +42,7 @@ def trained(directory, script, hooked, python, env):
 
     wandb alone hangs at times on a busy machine: only a process that hangs again has hung.
     """
-    env = {**QUICK, **(env or {}), **({} if hooked else NATIVE)}
+    env = {**training.QUICK, **(env or {}), **({} if hooked else NATIVE)}
     who = "the hooked process" if hooked else "the native process"
     for _ in range(2):
         shutil.rmtree(directory, ignore_errors=True)
