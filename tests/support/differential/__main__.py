@@ -67,8 +67,11 @@ def main():
         scripts = [*packs, *processes.processes(asked.seed, asked.count // pack.SIZE)]
         how = {"python": asked.python, "hooked": not asked.native}
         running = {pool.submit(each.broken, **how): each for each in scripts}
-        for done in track(as_completed(running), "training", len(running), console=console):
+        ended = track(as_completed(running), "training", len(running), console=console)
+        for number, done in enumerate(ended, start=1):
             failed += [(running[done], done.result())] if done.result() else []
+            if not console.is_terminal and number % (len(running) // 10 or 1) == 0:
+                console.print(f"{number} of {len(running)} processes, {len(failed)} failed")
     for number, (each, broken) in enumerate(failed):
         is_shrunk = number < asked.most and not asked.native
         text = shrink.report(each, broken, asked.python) if is_shrunk else rules.brief(broken)
