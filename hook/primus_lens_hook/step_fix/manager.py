@@ -28,6 +28,7 @@ from primus_lens_hook.warn_once import describe, warn_once
 
 ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
 DEFAULT_PRIORITY = 5
+TIMER_MARGIN = 0.25  # seconds that the timer may be late
 
 
 class StepFix:
@@ -198,6 +199,10 @@ class StepFix:
                 self._runs.append(guard)
                 self._counts.append(context.counts)
                 vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
+                if wandb.is_attached_by_id():
+                    # Rows of its own process may wait there, and nobody can tell it to send them.
+                    # What we log may take wandb's counter beyond them: once they are sent, then.
+                    time.sleep(self._limits.flush_interval + TIMER_MARGIN)
                 # Last registered runs first: before wandb's own, which ends its service. wandb
                 # registers whenever it starts one, so ours moves behind it with each run. wandb
                 # 0.31 calls no method of Run at exit: nothing else would send what waits.

@@ -218,9 +218,14 @@ class WandbRun:
         # that is attached by its id belongs to a process that cannot be told of us: wandb has to
         # have each call as native wandb would, or rows of that process would be dropped.
         run = self._run
-        shared_mode = getattr(getattr(run, "_settings", None), "_shared", False) is True
-        by_id = bool(getattr(run, "_is_attached", False)) and not foreign
-        return not shared_mode and not by_id and (hasattr(run, "_init_pid") or not foreign)
+        if getattr(getattr(run, "_settings", None), "_shared", False) is True:
+            return False
+        return not self.is_attached_by_id() and (hasattr(run, "_init_pid") or not foreign)
+
+    def is_attached_by_id(self) -> bool:
+        """Whether this process has attached to a run of another one by its id (wandb._attach)."""
+        # A pickled run is attached too, but knows the process that it is from.
+        return bool(getattr(self._run, "_is_attached", False)) and not self.is_foreign()
 
     @property
     def initial_axis_value(self) -> Optional[int]:

@@ -37,8 +37,8 @@ def begin(name="run", **how):
         define(run, "train/*", step_metric="epoch")
     return run
 
-def train(run, first, last, who="loss", numbers=itertools.count(1000)):
-    for step in range(first, last):
+def train(run, first, last, who="loss", numbers=itertools.count(1000), every=1):
+    for step in range(first, last, every):
         log(run, {who: next(numbers)}, step=step)
         if $late:
             log(run, {who + "/late": next(numbers)}, step=max(0, step - $late))
@@ -61,18 +61,25 @@ if __name__ == "__main__":
     run.finish()
 """
 ATTACHED = """
-def evaluate(name):
+def evaluate(name, ready, go):
+    ready.set()
+    go.wait()  # with nothing left to load: what the parent has logged still waits
     wandb._attach(name)
     for number in range(10):
-        log(wandb.run, {"child%d" % number: 5000 + number}, step=$first + 9 - $back)
+        log(wandb.run, {"child%d" % number: 5000 + number}, step=$first + 45 - $back)
 
 if __name__ == "__main__":
     run = begin()
-    train(run, $first, $first + 10)
-    child = multiprocessing.get_context("spawn").Process(target=evaluate, args=("run",))
+    context = multiprocessing.get_context("spawn")
+    ready, go = context.Event(), context.Event()
+    child = context.Process(target=evaluate, args=("run", ready, go))
     child.start()
+    ready.wait()
+    # Steps with gaps: without, a late row moves wandb's counter beyond the child's step.
+    train(run, $first, $first + 50, every=5)
+    go.set()
     child.join()
-    train(run, $first + 10, $first + 30)
+    train(run, $first + 50, $first + 100, every=5)
     run.finish()
 """
 RAW_FORK = """
