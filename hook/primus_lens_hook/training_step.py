@@ -72,7 +72,7 @@ class TrainingStep:
             if not self._rewinds(shown, keys):
                 # Other keys: a callback or an evaluation that lags. It says nothing of where the
                 # training is, even if it goes on upwards from there.
-                if keys == self._leader:
+                if self._leads(keys):
                     self._back = shown
                 return
             self.rewinds += 1
@@ -93,4 +93,8 @@ class TrainingStep:
         One row further back may be a straggler of another thread. When the rows that lead
         the run go on upwards from there, the training is there.
         """
-        return self._back is not None and shown > self._back and keys == self._leader
+        return self._back is not None and shown > self._back and self._leads(keys)
+
+    def _leads(self, keys: Tuple[str, ...]) -> bool:
+        """Whether a row has the keys of the one that showed the newest step, in any order."""
+        return set(keys) == set(self._leader)

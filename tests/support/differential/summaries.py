@@ -39,7 +39,7 @@ class Reads:
             if right is None or has is PRESENT or any(same(has, each) for each in right):
                 return
             text = f"{where}: {key}={has} instead of {some(right)}, the newest by step"
-        elif has == 0 and had is NOTHING and key in self._rules.axes:
+        elif has in (0, PRESENT) and had is NOTHING and key in self._rules.axes:
             return  # filled in where no row ever had the axis
         else:
             text = f"{where}: {key}={has}, native {had}"

@@ -54,6 +54,11 @@ def test_a_rewind_moves_it_back_with_its_second_row():
         (58, False), (59, False), (30, True), (31, False), (32, False)]  # fmt: skip
 
 
+def test_a_rewind_may_name_its_keys_in_another_order():
+    rows = [{"global_step": 59, "a": 1}, {"a": 1, "global_step": 30}, {"global_step": 31, "a": 1}]
+    assert told(rows) == [(59, False), (30, True), (31, False)]
+
+
 def test_the_trainings_own_word_wins_for_rows_without_a_step():
     steps = TrainingStep()
     steps.note(59, ("loss",))
