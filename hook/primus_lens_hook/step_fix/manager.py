@@ -199,7 +199,7 @@ class StepFix:
                 self._runs.append(guard)
                 self._counts.append(context.counts)
                 vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
-                if wandb.is_attached_by_id():
+                if self._enabled and wandb.is_attached_by_id():
                     # Rows of its own process may wait there, and nobody can tell it to send them.
                     # What we log may take wandb's counter beyond them: once they are sent, then.
                     time.sleep(self._limits.flush_interval + TIMER_MARGIN)
