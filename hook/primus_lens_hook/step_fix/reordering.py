@@ -167,6 +167,7 @@ class Reordering(State):
         answer = wandb.send(call, call.values, None, call.step, call.commit)
         if row is not wandb.open_row or commits(call.step, call.commit):
             wandb.open = None
+            self._run.summary.row_ended()
         return answer
 
     def _make_room(self, row: Row) -> None:

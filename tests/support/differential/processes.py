@@ -210,6 +210,7 @@ if __name__ == "__main__":
     run = begin()
     train(run, $first, $first + 12)
     run.finish()
+    time.sleep(1)  # wandb names a run's directory by the second: natively it may be the same one
     run = begin(resume="must")
     for step in range($first + 12 - $back, $first + 24):
         watched(run, step)

@@ -95,6 +95,14 @@ log(run, {"loss": 1001}, step=2)
 log(run, {"loss": 1002}, step=5)
 log(run, {"loss": 1003, "x": 1004}, step=3)
 """
+ENDED_BY_AN_EMPTY_CALL = """
+for s, how in (8, {}), (18, {"step": 19}), (28, {"step": 28, "commit": True}):
+    log(run, {"loss": 1000 + s, "acc": 2000 + s}, step=s)
+    log(run, {"loss": 3000 + s}, step=s - 1)
+    log(run, {}, **how)
+    log(run, {"acc": 4000 + s}, step=s - 2, commit=False)
+    read(run, "all")
+"""
 
 RUNS = {
     "W1 transformers' axis": TRANSFORMERS,
@@ -107,6 +115,7 @@ RUNS = {
     "W5c a mock": MOCK,
     "W5e a masked value": MASKED,
     "a rewind that wandb drops": DROPPED_REWIND,
+    "a row that an empty call ends": ENDED_BY_AN_EMPTY_CALL,
 }
 # With WANDB_STEP_FIX_DUPLICATES=keep.
 KEPT_DUPLICATES = {
