@@ -8,7 +8,8 @@ STAMP := .venv/.installed
 LOCK = .venv/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
 # Tests mostly wait for other processes: four workers keep two cores busy.
-WORKERS := --numprocesses 4 --dist loadgroup
+WORKERS ?= 4
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
 IMAGE_EXTRAS := --extra exporter --extra webhook
 
 .DEFAULT_GOAL := help
@@ -21,13 +22,13 @@ demo: $(STAMP) ## train on four ranks and watch the series in Prometheus (SERVE=
 	@$(BIN)/primus-lens demo $(if $(SERVE),--serve) examples/train.py
 
 unit: $(STAMP) ## run the unit tests, in a minute; they need no wandb
-	$(BIN)/pytest $(WORKERS) -m 'not exhaustive' tests/unit
+	$(PYTEST) -m 'not exhaustive' tests/unit
 
 test: $(STAMP) ## run what most changes need, in minutes: unit tests, and each main path once
-	$(BIN)/pytest $(WORKERS) -m 'not exhaustive' tests/unit tests/integration
+	$(PYTEST) -m 'not exhaustive' tests/unit tests/integration
 
 test-all: $(STAMP) ## run every test that needs no cluster (PROGRAMS=5 random ones on each wandb)
-	$(BIN)/pytest $(WORKERS) --hypothesis-profile=thorough $(if $(PROGRAMS),--programs $(PROGRAMS)) tests/unit tests/integration
+	$(PYTEST) --hypothesis-profile=thorough $(if $(PROGRAMS),--programs $(PROGRAMS)) tests/unit tests/integration
 
 e2e: $(STAMP) ## run the tests on the cluster of KUBECONFIG (see tests/support/cluster_world.py)
 	$(BIN)/pytest --verbose tests/cluster
