@@ -199,15 +199,16 @@ class StepFix:
                 self._runs.append(guard)
                 self._counts.append(context.counts)
                 vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
-                if self._enabled and wandb.is_attached_by_id():
-                    # Rows of its own process may wait there, and nobody can tell it to send them.
-                    # What we log may take wandb's counter beyond them: once they are sent, then.
-                    time.sleep(self._limits.flush_interval + TIMER_MARGIN)
                 # Last registered runs first: before wandb's own, which ends its service. wandb
                 # registers whenever it starts one, so ours moves behind it with each run. wandb
                 # 0.31 calls no method of Run at exit: nothing else would send what waits.
                 atexit.unregister(self.exiting)
                 atexit.register(self.exiting)
+                # Last: a signal handler may raise within it.
+                if self._enabled and wandb.is_attached_by_id():
+                    # Rows of its own process may wait there, and nobody can tell it to send them.
+                    # What we log may take wandb's counter beyond them: once they are sent, then.
+                    time.sleep(self._limits.flush_interval + TIMER_MARGIN)
             return guard  # type: ignore[no-any-return]
 
     def _start_timer(self) -> None:
