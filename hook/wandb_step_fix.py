@@ -21,7 +21,8 @@ import sys
 from typing import Any, ContextManager, Dict, Optional
 
 from primus_lens_hook import boot, patch
-from primus_lens_hook.step_fix.manager import DEFAULT_PRIORITY, StepFix
+from primus_lens_hook.step_fix.log_call import DEFAULT_PRIORITY
+from primus_lens_hook.step_fix.manager import StepFix
 from primus_lens_hook.wandb_step import as_integer
 
 __all__ = [

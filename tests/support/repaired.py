@@ -16,14 +16,14 @@ KEYS = ("a", "b", "c.d")
 FOREVER = 3600.0
 
 
-def repaired(recorder=None, **bounds):
+def repaired(recorder=None, mark=None, **bounds):
     """A `Run` class of the model with the step fix in it; nothing waits for a clock."""
 
     class Run(native_model.Run):
         pass
 
     limits = Limits(**{"flush_interval": FOREVER, **bounds})
-    step_fix = StepFix(limits, {}, {})
+    step_fix = StepFix(limits, {}, mark or {})
     hook = patch.Hook(recorder or Recorder(Settings()), step_fix)
     patch.apply(types.SimpleNamespace(Run=Run), hook)
     return Run, step_fix

@@ -41,7 +41,7 @@ class Journal:
     def __init__(self, writer: Writer, who: Identity, step_fix_counts: CountsOf) -> None:
         self.writer = writer
         self._step_fix_counts = step_fix_counts
-        self._progress_due = time.time() + PROGRESS  # Unix seconds
+        self.progress_due = time.time() + PROGRESS  # Unix seconds
         self.unfinished: Dict[str, Any] = {}
         self._identity = who
         self._runs: Optional[Runs] = None
@@ -51,7 +51,7 @@ class Journal:
         # The run of the newest call, its id, and how its lines end, by whether they are late. One
         # tuple, replaced as a whole: with attributes, two threads that log to two runs would mix
         # them up.
-        self._newest: Tuple[Any, str, Tuple[str, str]] = NO_RUN
+        self.newest: Tuple[Any, str, Tuple[str, str]] = NO_RUN
         self.sampler: Optional[Sampler] = None
         self._row_members = ""  # JSON members of the newest sample that are on each line
 
@@ -61,29 +61,28 @@ class Journal:
         row: Mapping[str, Any],
         step: Any,
         late: bool,
-        template: Optional[str],
     ) -> None:
         """Write one line."""
-        newest = self._newest
+        newest = self.newest
         if newest[0] is not run:
             run_id = id_of(run)
-            newest = self._newest = (run, run_id, self._tail(run_id))
+            newest = self.newest = (run, run_id, self._tail(run_id))
         # The exact type: True is an int too, and "%s" would print it as True, which is no JSON.
         if type(step) is not int:
             step = as_integer(step)
         now = time.time()
-        line = start_of_line(row, now, "null" if step is None else step, template)
+        line = start_of_line(row, now, "null" if step is None else step)
         written = self.writer.write((line + newest[2][late]).encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
-        if now > self._progress_due:
-            self._note_progress(now)
+        if now > self.progress_due:
+            self.note_progress(now)
 
     def finish(self, run: Any) -> None:
         """Note the end of a run that has logged in this process."""
         with self._lock:
             # Keeps no finished run alive, and lets a resumed one begin anew.
-            self._newest = NO_RUN
+            self.newest = NO_RUN
             run_id = id_of(run)
             if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
                 counts = self._step_fix_counts(run)
@@ -98,9 +97,9 @@ class Journal:
             if not self.unfinished:
                 return
             self._row_members = encode(on_rows) + "," if on_rows else ""
-            run, run_id, _ = self._newest
+            run, run_id, _ = self.newest
             if run is not None:
-                self._newest = (run, run_id, self._tail(run_id))
+                self.newest = (run, run_id, self._tail(run_id))
             # Only the first process of a rank writes system samples: those of the others would
             # be a second, different value of the same series.
             if not self.writer.owner:
@@ -125,10 +124,11 @@ class Journal:
             if self.sampler is not None:
                 self.sampler.start()
 
-    def _note_progress(self, now: float) -> None:
+    def note_progress(self, now: float) -> None:
+        """Update `wandb_runs.json`; `now` in Unix seconds."""
         with self._lock:
             # First, so that a failure below is not repeated by each log call that follows.
-            self._progress_due = now + PROGRESS
+            self.progress_due = now + PROGRESS
             if self._runs is not None:
                 counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
                 self._runs.progress(counts, self.writer.lost)

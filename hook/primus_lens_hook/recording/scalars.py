@@ -31,30 +31,15 @@ _json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 LINE = '{"timestamp":%d.%06d,"step":%s,"data":{'
 MICROSECONDS = 1_000_000
 
-# By the keys of a row, ("loss",) -> LINE + '"loss":%r,'. The log call itself looks it up, before
-# it calls `make_template`: a function call less.
+# By the keys of a row, ("loss",) -> LINE + '"loss":%r,'.
 TEMPLATES: Dict[Tuple[str, ...], str] = {}
 
 
-def start_of_line(
-    data: Mapping[str, Any], timestamp: float, step: Any, template: Optional[str] = None
-) -> str:
-    """The line of a record up to the members of its data, each with a comma behind it.
-
-    `template` is that of a row of nothing but numbers, as almost every row is.
-    """
-    start = (*divmod(int(timestamp * MICROSECONDS), MICROSECONDS), step)
-    if template is not None:
-        values = tuple(data.values())
-        try:
-            # All finite: a sum that is not large says so for all of them at once. Of absolute
-            # values, since two large ones could be 0 together.
-            if sum(map(abs, values)) < LARGE:  # False for NaN
-                return template % (start + values)
-        except OverflowError:  # an int of 400 digits beside a float
-            pass
+def start_of_line(data: Mapping[str, Any], timestamp: float, step: Any) -> str:
+    """The line of a record up to the members of its data, each with a comma behind it."""
     members = encode(data)
-    return LINE % start + (members + "," if members else "")
+    start = LINE % (*divmod(int(timestamp * MICROSECONDS), MICROSECONDS), step)
+    return start + (members + "," if members else "")
 
 
 def encode(data: Mapping[str, Any]) -> str:
@@ -66,8 +51,14 @@ def encode(data: Mapping[str, Any]) -> str:
     return _json(flat)[1:-1]
 
 
-def make_template(keys: Tuple[str, ...]) -> str:
-    """Keep a template for a row of numbers under these keys."""
+def template_of(keys: Tuple[str, ...], values: Mapping[str, Any]) -> Optional[str]:
+    """The template of a row of nothing but numbers, kept for its keys; None of any other row."""
+    if not values or not NUMBERS.issuperset(map(type, values.values())):
+        return None
+    return TEMPLATES.get(keys) or _make_template(keys)
+
+
+def _make_template(keys: Tuple[str, ...]) -> str:
     # Emptied as a whole: another thread may be in here, and to look for the oldest one would
     # need a lock for each log call.
     if len(TEMPLATES) >= KEPT_TEMPLATES:

@@ -35,7 +35,8 @@ def overwritten(row: Row, call: LogCall, axes: Iterable[str]) -> Optional[List[L
 def _part_of(call: LogCall, values: Dict[str, Any], axes: Iterable[str]) -> LogCall:
     # At the axes, the step and the age of its own call. Those of the second call would draw it at
     # another place, and have the summary show it as the newest.
-    part = LogCall(values, tuple(values), None, None, call.priority)
+    part = LogCall(values, tuple(values), None, None, None)
+    part.priority = call.priority
     part.training_step, part.number = call.training_step, call.number
     # As if filled in: the row has the newer values of axes, which the summary has to show.
     part.synced = {**(call.synced or {}), **carried(call.values, axes)}

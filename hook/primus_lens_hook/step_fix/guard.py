@@ -31,46 +31,46 @@ class RunGuard:
     def __init__(self, run: RunContext, start_timer: Callable[[], None], others_log: Any) -> None:
         self.context = run
         self._start_timer = start_timer
-        self._others_log = others_log
-        self._state: State = PassThrough(run, self._conflict)
-        self._active = True
+        self.others_log = others_log
+        self.state: State = PassThrough(run, self._conflict)
+        self.active = True
         # Re-entrant: a signal handler may log, or finish the run, within a call of its thread.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         # Whether this lock's thread is within a call: whoever gets the lock then is that thread
         # again, in a signal handler, and finds the state half changed.
-        self._serving = False
-        self._interrupting: List[LogCall] = []  # calls of such handlers
-        self._foreign = run.wandb.is_foreign()
-        self._serves = run.wandb.can_repair_steps(self._foreign)
+        self.serving = False
+        self.interrupting: List[LogCall] = []  # calls of such handlers
+        self.foreign = run.wandb.is_foreign()
+        self.serves = run.wandb.can_repair_steps(self.foreign)
 
     def takes_calls(self) -> bool:
         """Whether calls are served here; else they are wandb's."""
         # While wandb mirrors tensorboard it strips the step of each call. Asked for each call: the
         # mirror may begin after the run.
-        return self._serves and not self.context.wandb.patched.get("tensorboard")
+        return self.serves and not self.context.wandb.patched.get("tensorboard")
 
     def log(self, call: LogCall) -> Any:
         """Serve one call; returns and raises what wandb does."""
         try:
-            with self._lock:
-                if not self._active:
+            with self.lock:
+                if not self.active:
                     return log_after_giving_up(self.context.wandb, call)
                 # In a signal handler. Not now: the state is half changed, and wandb itself
                 # deadlocks when a handler logs within a log call of its own.
-                if self._serving:
-                    self._interrupting.append(call)
+                if self.serving:
+                    self.interrupting.append(call)
                     return None
-                self._serving = True
+                self.serving = True
                 try:
-                    if self._foreign or self._others_log[0]:
+                    if self.foreign or self.others_log[0]:
                         self._note_other_process()
                     counts = self.context.counts
                     call.number = counts.logs = counts.logs + 1
-                    return self._state.log(call)
+                    return self.state.log(call)
                 finally:
-                    self._serving = False
-                    if self._interrupting:
-                        self._serve_interrupting()
+                    self.serving = False
+                    if self.interrupting:
+                        self.serve_interrupting()
         except Exception as fault:
             # BaseException passes: KeyboardInterrupt and SystemExit are never internal errors.
             if call.refused or from_signal_handler(fault):
@@ -83,15 +83,15 @@ class RunGuard:
 
     def flush_window(self) -> None:
         """Send what native wandb would have got by now. Never raises."""
-        self._guarded(lambda: self._state.flush_window())  # noqa: PLW0108 the state under the lock
+        self._guarded(lambda: self.state.flush_window())  # noqa: PLW0108 the state under the lock
 
     def flush_whole(self) -> None:
         """Send what waits, unless that would split a row. Never raises."""
-        self._guarded(lambda: self._state.flush_whole())  # noqa: PLW0108 likewise
+        self._guarded(lambda: self.state.flush_whole())  # noqa: PLW0108 likewise
 
     def flush_overdue(self, now: float) -> Optional[float]:
         """Send what has waited too long; returns when to ask again, if ever. Never raises."""
-        return self._guarded(lambda: self._state.flush_overdue(now))  # type: ignore[no-any-return]
+        return self._guarded(lambda: self.state.flush_overdue(now))  # type: ignore[no-any-return]
 
     def share(self) -> None:
         """Note that another process may log to the run too. Never raises."""
@@ -106,7 +106,7 @@ class RunGuard:
         """The step of native wandb; `read` returns that of wandb as it is."""
         # Without the lock, which another thread may hold while wandb is slow: to read an int needs
         # none.
-        counter = self._state.counter
+        counter = self.state.counter
         return read() if counter is None else counter
 
     def columns(self) -> Dict[str, Any]:
@@ -130,7 +130,7 @@ class RunGuard:
     def note_summary_write(self, record: Any) -> None:
         """Let what the user puts into the summary be newer than what waits. Never raises."""
         # Ours come here too: wandb's summary calls back for whoever writes into it.
-        if not self._serving:
+        if not self.serving:
             self._guarded(lambda: self._note_written(record))
 
     def limit(self, limits: Limits) -> None:
@@ -149,43 +149,43 @@ class RunGuard:
         """In a child: the parent has the rows, and perhaps had the lock."""
         # Whoever held the lock does not exist here. The rows that wait are the parent's to send: a
         # child that sends them too doubles each of them.
-        self._lock = threading.RLock()
-        self._serving = False
-        self._interrupting.clear()
-        self._state = PassThrough(self.context, self._conflict)
-        self._foreign = True
-        self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
+        self.lock = threading.RLock()
+        self.serving = False
+        self.interrupting.clear()
+        self.state = PassThrough(self.context, self._conflict)
+        self.foreign = True
+        self.serves = self.serves and self.context.wandb.can_repair_steps(self.foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
         warn_once(
             "steps", "the step fix is off for this run after an internal error: " + describe(fault)
         )
-        with self._lock:
-            self._active = False
-            for row in self._state.waiting():
+        with self.lock:
+            self.active = False
+            for row in self.state.waiting():
                 send_waiting_row(self.context, row)
             # `handed` tells which calls wandb or a row has had: those are not sent twice.
-            answer, calls = None, [*self._interrupting, call]
-            self._interrupting.clear()
+            answer, calls = None, [*self.interrupting, call]
+            self.interrupting.clear()
             for each in calls:
                 if each is not None and not each.handed:
                     answer = log_after_giving_up(self.context.wandb, each)
             return answer
 
     def _flush(self) -> None:
-        self._state.flush()
+        self.state.flush()
         # A signal handler that finishes the run comes here within a call that is being
         # served: the calls that it has made go now, since there is no later.
-        self._serve_interrupting()
+        self.serve_interrupting()
 
     def _summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
-        late = [row for row in self._state.waiting() if row.late]
+        late = [row for row in self.state.waiting() if row.late]
         return self.context.summary.with_rows(shown, late) if late else shown
 
     def _note_written(self, record: Any) -> None:
         # First what native wandb has got before the user's writing: its values are older.
-        self._state.flush_window()
+        self.state.flush_window()
         values = {tuple(item.key): item.value for item in record.update}
         steps = self.context.steps
         age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
@@ -219,65 +219,65 @@ class RunGuard:
 
     def _pass_through(self) -> None:
         self._flush()
-        if not isinstance(self._state, PassThrough):
+        if not isinstance(self.state, PassThrough):
             self.context.wandb.end_open_row()  # or calls that name its step would join it
-            self._state = PassThrough(self.context, self._conflict)
+            self.state = PassThrough(self.context, self._conflict)
 
     def _conflict(self, call: LogCall) -> Any:
         """From here on the run's rows are compared with native wandb's counter."""
         self._start_timer()
-        self._state = Reordering(self.context)
-        return self._state.log(call)
+        self.state = Reordering(self.context)
+        return self.state.log(call)
 
     def _note_other_process(self) -> None:
-        if not isinstance(self._state, Shared):
-            self._others_log[0] = 1
+        if not isinstance(self.state, Shared):
+            self.others_log[0] = 1
             self._share()
 
     def _share(self) -> None:
         # Once shared, always: nobody tells when the other process has logged its last row.
-        if isinstance(self._state, Shared):
+        if isinstance(self.state, Shared):
             return
-        if not self._others_log[0]:  # they have not begun: wandb still is where we think
-            self._state.flush()
-        waiting = self._state.waiting()
+        if not self.others_log[0]:  # they have not begun: wandb still is where we think
+            self.state.flush()
+        waiting = self.state.waiting()
         self._start_timer()
-        self._state = Shared(self.context, holds=not self._foreign, waiting=waiting)
+        self.state = Shared(self.context, holds=not self.foreign, waiting=waiting)
 
-    def _serve_interrupting(self) -> None:
+    def serve_interrupting(self) -> None:
         """Serve what signal handlers have logged within a call, up to the last moment."""
-        within_a_call = self._serving
-        while self._interrupting:
-            self._serving = True
+        within_a_call = self.serving
+        while self.interrupting:
+            self.serving = True
             try:
-                self._serve_next(self._interrupting.pop(0))
+                self._serve_next(self.interrupting.pop(0))
             finally:
-                self._serving = within_a_call
+                self.serving = within_a_call
 
     def _serve_next(self, call: LogCall) -> None:
         try:
             call.number = self.context.counts.logs = self.context.counts.logs + 1
-            self._state.log(call)
+            self.state.log(call)
         except Exception as error:
             if from_signal_handler(error):
                 raise
             if not call.refused:
-                self._interrupting.insert(0, call)
+                self.interrupting.insert(0, call)
                 raise
             self.context.counts.dropped += 1  # its caller has returned
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         try:
-            with self._lock:
-                if not self._active:
+            with self.lock:
+                if not self.active:
                     return None
-                within_a_call, self._serving = self._serving, True
+                within_a_call, self.serving = self.serving, True
                 try:
                     return act()
                 finally:
-                    self._serving = within_a_call
-                    if self._interrupting and not within_a_call:
-                        self._serve_interrupting()
+                    self.serving = within_a_call
+                    if self.interrupting and not within_a_call:
+                        self.serve_interrupting()
         except Exception as fault:
             if from_signal_handler(fault):
                 raise

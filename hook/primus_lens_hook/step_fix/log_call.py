@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES, make_template
+DEFAULT_PRIORITY = 5
 
 _set: Callable[[Any, str, bool], Any] = setattr
 
@@ -52,6 +52,8 @@ class LogCall(Delivery):
     """Axes that wandb filled in at the call, where duplicates are to be kept."""
     number = 0
     """Among the calls of the run."""
+    priority = DEFAULT_PRIORITY
+    """Of two values for one key, that of the lower number stays."""
 
     def __init__(
         self,
@@ -59,21 +61,18 @@ class LogCall(Delivery):
         keys: Tuple[str, ...],
         step: Any,
         commit: Optional[bool],
-        priority: int,
+        template: Optional[str],
     ) -> None:
         self.values = values
         self.keys = keys
-        # Looked up once for each call: the recorder prints by it, and the summary knows the keys
-        # by it, since a string keeps its hash and a tuple does not.
-        self.template: Optional[str] = None
+        self.step = step
+        self.commit = commit
+        # Of a row of nothing but numbers. The recorder prints by it, and the summary knows the
+        # keys by it, since a string keeps its hash and a tuple does not.
+        self.template = template
         # What the record and the summary get; whoever serves the call puts numbers in the place of
         # tensors. wandb gets the values as they came.
         self.unwrapped = values
-        if NUMBERS.issuperset(map(type, values.values())):
-            self.template = TEMPLATES.get(keys) or make_template(keys)
-        self.step = step
-        self.commit = commit
-        self.priority = priority
 
     def numbers_of(self, values: Dict[str, Any]) -> Dict[str, Any]:
         """Some of its values, as they were at the call: with the numbers of tensors."""

@@ -16,18 +16,18 @@ from collections.abc import Mapping
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.recording.scalars import template_of
 from primus_lens_hook.step_fix.array_scalars import unwrapped
 from primus_lens_hook.step_fix.counts import Counts
 from primus_lens_hook.step_fix.guard import RunGuard
 from primus_lens_hook.step_fix.limits import Limits
-from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.log_call import DEFAULT_PRIORITY, LogCall
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.wandb_run import Methods, WandbRun
 from primus_lens_hook.training_step import TrainingStep
 from primus_lens_hook.warn_once import describe, warn_once
 
 ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
-DEFAULT_PRIORITY = 5
 TIMER_MARGIN = 0.25  # seconds that the timer may be late
 
 
@@ -45,7 +45,7 @@ class StepFix:
         allowed: bool = True,
     ) -> None:
         self.allowed = allowed
-        self._enabled = allowed
+        self.enabled = allowed
         self._methods: Optional[Methods] = None
         self._limits = limits
         self._columns = columns
@@ -57,7 +57,7 @@ class StepFix:
         self._timer: Optional[threading.Thread] = None  # from the first conflict on
         self._timer_ends = threading.Event()
         self._calling = threading.local()  # `priority` of the thread's calls
-        self._ranked = False  # whether any thread has ever given one
+        self.ranked = False  # whether any thread has ever given one
         # One byte that forked children see: whether one of them logs to a run of its parent. An
         # anonymous mmap is shared across fork; a multiprocessing.Value would bring a semaphore,
         # which a child that is killed within it leaves locked.
@@ -73,9 +73,9 @@ class StepFix:
         """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
         try:
             guard = vars(run).get(ATTRIBUTE) or self._begin(run)
-            return guard if self._enabled and guard.takes_calls() else None
+            return guard if self.enabled and guard.takes_calls() else None
         except Exception as fault:
-            self._failed(fault)
+            self.failed(fault)
             return None
 
     def call(
@@ -87,28 +87,27 @@ class StepFix:
         """
         try:
             guard = run.__dict__.get(ATTRIBUTE) or self._begin(run)
-            priority = DEFAULT_PRIORITY
-            if self._ranked:  # or else a missing attribute of a thread-local, for each call
-                priority = getattr(self._calling, "priority", priority)
-            call = LogCall(values, keys, step, commit, priority)
+            call = LogCall(values, keys, step, commit, template_of(keys, values))
+            if self.ranked:  # or else a missing attribute of a thread-local, for each call
+                call.priority = getattr(self._calling, "priority", DEFAULT_PRIORITY)
             if step is not None:
                 call.explicit = step if type(step) is int else guard.context.wandb.integer(step)
             steps = guard.context.steps
             call.shown, call.training_step, call.late = steps.of(call.explicit, values, keys)
             is_readable = step is None or call.explicit is not None
-            is_served = is_readable and self._enabled and guard.takes_calls()
+            is_served = is_readable and self.enabled and guard.takes_calls()
             # Of the other calls nobody but the recorder asks for a number, and perhaps not even it.
             if is_served and call.template is None:
                 call.unwrapped = unwrapped(values)
             return guard, call, is_served
         except Exception as fault:
-            self._failed(fault)
+            self.failed(fault)
             return None
 
     @contextlib.contextmanager
     def priority(self, priority: int) -> Iterator[None]:
         """Give the log calls that this thread makes within another rank than the usual."""
-        self._ranked = True  # never reset: rows that wait have priorities from then on
+        self.ranked = True  # never reset: rows that wait have priorities from then on
         for guard in self._runs:
             guard.context.tracks_calls = True
         self._calling.priority = priority
@@ -131,13 +130,13 @@ class StepFix:
 
     def enable(self) -> None:
         """Take calls again."""
-        self._enabled = self.allowed
+        self.enabled = self.allowed
         for guard in self._runs:
             guard.resume()
 
     def disable(self) -> None:
         """Leave all calls to wandb from now on. Never raises."""
-        self._enabled = False
+        self.enabled = False
         for guard in list(self._runs):
             guard.hand_back()
 
@@ -154,7 +153,7 @@ class StepFix:
                     self._timer = None
                     self._timer_ends.set()
         except Exception as fault:
-            self._failed(fault)
+            self.failed(fault)
 
     def flush(self) -> None:
         """Send everything that waits. Never raises."""
@@ -179,7 +178,7 @@ class StepFix:
         guard = vars(run).get(ATTRIBUTE)
         return guard.context.counts.as_dict() if guard is not None and self.allowed else None
 
-    def _failed(self, fault: Exception) -> None:
+    def failed(self, fault: Exception) -> None:
         if from_signal_handler(fault):
             raise fault
         warn_once("steps", "the step fix is off after an internal error: " + describe(fault))
@@ -192,7 +191,7 @@ class StepFix:
                 assert self._methods is not None
                 wandb = WandbRun(run, self._methods, self._columns, self._mark)
                 context = RunContext(wandb, TrainingStep(), self._limits)
-                context.tracks_calls |= self._ranked
+                context.tracks_calls |= self.ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
                 if self.training_step is not None:
                     guard.set_training_step(self.training_step)
@@ -205,7 +204,7 @@ class StepFix:
                 atexit.unregister(self.exiting)
                 atexit.register(self.exiting)
                 # Last: a signal handler may raise within it.
-                if self._enabled and wandb.is_attached_by_id():
+                if self.enabled and wandb.is_attached_by_id():
                     # Rows of its own process may wait there, and nobody can tell it to send them.
                     # What we log may take wandb's counter beyond them: once they are sent, then.
                     time.sleep(self._limits.flush_interval + TIMER_MARGIN)

@@ -26,33 +26,10 @@ class PassThrough(State):
 
     def log(self, call: LogCall) -> Any:
         """Hand a call on to wandb."""
-        # Most calls of most trainings are a row of numbers each, and end here: no Row is made, and
-        # nothing is done that only axes, priorities and rows of several calls need.
-        run, step, ends = self._run, call.explicit, call.commit
-        wandb = run.wandb
-        before, counter = wandb.open, wandb.counter()
-        if step is None:
-            step, ends = counter, ends is None or ends
-            alone = ends and before is None
-        else:
-            alone = step >= counter + (before is not None)
-        if not alone or call.template is None or run.tracks_calls or run.definitions.axes:
-            return self._log_any(call, counter)
-        answer = wandb.send(call, call.values, call.training_step, call.step, call.commit)
-        steps, shown, training_step = run.steps, call.shown, call.training_step
-        if shown is not None:
-            steps.note(shown, call.keys)
-        wandb.open = None if ends else call
-        age = (steps.rewinds, step if training_step is None else training_step, call.number)
-        run.summary.note(call.values, call.template, age, begins=True, ends=ends)
-        return answer
-
-    def _log_any(self, call: LogCall, counter: int) -> Any:
-        """The same for any call, also one that joins a row, or brings other values than numbers."""
         run, explicit = self._run, call.explicit
         values: Optional[Dict[str, Any]] = call.values
         wandb = run.wandb
-        before = wandb.open_row
+        before, counter = wandb.open_row, wandb.counter()
         if before is not None and (explicit is None or explicit == before.step):
             row, values = before, self._accepted(before, call)
         # The counter is asked for and not counted here: a resumed run begins at a step of the

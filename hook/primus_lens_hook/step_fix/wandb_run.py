@@ -42,21 +42,22 @@ class WandbRun:
     def __init__(
         self, run: Any, methods: Methods, columns: Mapping[str, Any], mark: Mapping[str, Any]
     ) -> None:
-        self.open: Union[LogCall, Row, None] = None
-        """The row that wandb has open; a call with a step stands for a row of its own."""
+        self.open: Union[Tuple[int, int], Row, None] = None
+        """The row that wandb has open, or the step and the training step of one without axes."""
         self._run = run
         self.mark = mark
         """The column of the first row without AXIS; empty from then on.
 
         In each row it would cost the training as much as one more metric.
         """
-        self._columns = columns  # for every row
+        self.on_each_row = columns
+        """Columns of every row."""
         # The native functions, bound: `run._log` is ours by now, and would come back here.
-        self._log = methods.log.__get__(run)
+        self.log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)
-        self._axis_defined = False
+        self.axis_defined = False
         owner, name = counter_of(run)
-        self._read_step = functools.partial(operator.attrgetter(name), owner)
+        self.read_step = functools.partial(operator.attrgetter(name), owner)
         version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
         numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
         self._has_core = numbers >= [0, 18]  # wandb-core, in Go; the handler before it was Python
@@ -74,13 +75,13 @@ class WandbRun:
     def open_row(self) -> Optional[Row]:
         """The row that wandb has open."""
         # Made when somebody asks: a run in order has one for each call, and nobody does.
-        if type(self.open) is LogCall:
-            self.open = Row(self.open.explicit or 0, self.open.training_step, EMPTY)
-        return self.open  # type: ignore[return-value]
+        if isinstance(self.open, tuple):
+            self.open = Row(*self.open, EMPTY)
+        return self.open
 
     def counter(self) -> int:
         """The step of the open row."""
-        step = self._read_step()
+        step = self.read_step()
         return step if type(step) is int else as_integer(step) or 0
 
     @staticmethod
@@ -115,26 +116,26 @@ class WandbRun:
         """Call wandb with the values and our columns; raises what wandb raises."""
         # An empty row gets no columns: it ends the open row. With one it would be a row itself.
         if not values:
-            return delivery.hand_over(self._log, values, step, commit)
-        columns: Dict[str, Any] = {**values, **self._columns}
+            return delivery.hand_over(self.log, values, step, commit)
+        columns: Dict[str, Any] = {**values, **self.on_each_row}
         if training_step is None:
             columns.update(self.mark)
         else:
             columns[AXIS] = training_step
-            if not self._axis_defined:
-                self._define_axis()
-        answer = delivery.hand_over(self._log, columns, step, commit)
+            if not self.axis_defined:
+                self.define_axis()
+        answer = delivery.hand_over(self.log, columns, step, commit)
         if training_step is None:
             self.mark = {}
         return answer
 
     def columns(self) -> Dict[str, Any]:
         """Our columns for a row that goes to wandb by another way."""
-        return {**self.mark, **self._columns}
+        return {**self.mark, **self.on_each_row}
 
     def send_as_is(self, call: LogCall) -> Any:
         """Give wandb a call as it came."""
-        return call.hand_over(self._log, call.values, call.step, call.commit)
+        return call.hand_over(self.log, call.values, call.step, call.commit)
 
     def deferrable(self, call: LogCall) -> Optional[Dict[str, Any]]:
         """A late call's values in a form that can wait; None if there is none."""
@@ -178,7 +179,7 @@ class WandbRun:
         """Have wandb write the row that it has open, if any."""
         # Where none is open, a call without values would make an empty row and use up a step.
         if self.open is not None:
-            self._log({}, None, True)
+            self.log({}, None, True)
             self.open = None
 
     def plot_over_axis(self, definitions: MetricDefinitions, values: Mapping[str, Any]) -> None:
@@ -232,10 +233,10 @@ class WandbRun:
         """What wandb fills in for an axis that no row has had: wandb-core has a zero."""
         return 0 if self._has_core else None
 
-    def _define_axis(self) -> None:
+    def define_axis(self) -> None:
         """Have wandb neither chart nor summarize our column."""
         if self._may_define:
-            self._axis_defined = True
+            self.axis_defined = True
             self._try_to_define(AXIS, hidden=True, summary="none")
 
     def _try_to_define(self, key: str, **how: Any) -> None:

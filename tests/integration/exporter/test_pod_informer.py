@@ -137,9 +137,11 @@ def test_pods_that_went_while_nobody_watched_go_with_the_next_list(world):
 )
 def test_a_list_that_fails_is_tried_again_and_forgets_nothing(world, fault, result):
     known = world.cache.get("uid-of-a")
-    world.server.fail("list", fault, times=2)
+    # Until it has been seen twice: on a busy machine an answer may come too late for its reader.
+    world.server.fail("list", fault, times=1000)
     world.server.fail("watch", error_event(410))
-    until(lambda: world.result("list", result) == 2)
+    until(lambda: world.result("list", result) >= 2)
+    world.server.heal("list")
     assert world.cache.get("uid-of-a") == known
     assert world.number("pods") == 2
     world.heals()

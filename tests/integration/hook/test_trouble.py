@@ -144,20 +144,23 @@ def test_errors_stay_wandbs_own(train, bad):
     assert hooked.data == [{"i": 1}]
 
 
-def test_a_fault_of_ours_ends_the_hook_and_nothing_else(train):
-    done = train("""
+@pytest.mark.parametrize(
+    ("value", "fault"), [("i", "recorder.LARGE = None"), ("[i]", "journal.start_of_line = None")]
+)
+def test_a_fault_of_ours_ends_the_hook_and_nothing_else(train, value, fault):
+    done = train(f"""
         import wandb
         wandb.init(project="p")
         for i in range(100):
             if i == 50:
-                import primus_lens_hook.recording.journal as journal
-                journal.start_of_line = None
-            wandb.log({"i": i})
+                from primus_lens_hook.recording import journal, recorder
+                {fault}
+            wandb.log({{"i": {value}}})
         wandb.finish()
         print("trained")
     """)
     assert len(trained(done)) == 1
-    assert [row["i"] for row in done.data] == list(range(50))
+    assert len(done.data) == 50
     assert done.outcome["outcome"] == "failed"
     assert "TypeError" in done.outcome["reason"]
 

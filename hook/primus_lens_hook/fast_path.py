@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fast path of a log call: a row of nothing but numbers, in a run in order.
+
+Almost every call is one. This does in one function what `patch` and the step fix do in 18, and
+must do exactly the same. Whatever is unusual it leaves to them: to `patch` before anything is
+written, or to the run's guard with the record written.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Dict, List
+
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.recording.recorder import Recorder
+from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES
+from primus_lens_hook.step_fix.log_call import LogCall
+from primus_lens_hook.step_fix.manager import ATTRIBUTE, StepFix
+from primus_lens_hook.step_fix.metric_definitions import AXIS
+from primus_lens_hook.step_fix.pass_through import PassThrough
+
+
+def with_fast_path(  # noqa: C901, PLR0915 its one function
+    any_call: Callable[..., Any], recorder: Recorder, step_fix: StepFix
+) -> Callable[..., Any]:
+    """`any_call`, a patched `log`, behind the fast path."""
+
+    # One long function: wandb's thread has the processor between two calls, so each function and
+    # each object of ours is fetched from memory anew, and that costs more than its work. Ten
+    # numbers took 25 us in 18 functions, and take 20 us here.
+    @functools.wraps(any_call)
+    def log(  # noqa: C901, PLR0912, PLR0915 see above
+        self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any, **named: Any
+    ) -> Any:
+        guard = self.__dict__.get(ATTRIBUTE)
+        if guard is None or type(data) is not dict or commit is not None or more or named:
+            return any_call(self, data, step, commit, *more, **named)
+        call = None
+        marks: List[int] = []  # 1 when the row is handed over, 2 when wandb has returned
+        mark = marks.append
+        try:
+            run = guard.context
+            steps, wandb = run.steps, run.wandb
+            row = {**data}  # copied in C under the GIL: its owner may change it at any moment
+            keys, values = tuple(row), tuple(row.values())
+            template = TEMPLATES.get(keys)  # only of keys that have been seen to be texts
+            newest = steps.newest
+            training_step = newest if step is None else step
+            if (
+                template is not None
+                and NUMBERS.issuperset(map(type, values))
+                # The training step is what it most often is, and the row is not late.
+                and (
+                    steps.given is None and row.keys().isdisjoint(steps.axes)
+                    if step is None
+                    else type(step) is int and (newest is None or step >= newest)
+                )
+                and step_fix.enabled
+                and guard.serves
+                and not run.tracks_calls
+                and not wandb.patched.get("tensorboard")
+                # Last: nothing has been written where any of this is not so.
+                and recorder.record_numbers(
+                    self,
+                    values,
+                    wandb.read_step() if training_step is None else training_step,
+                    template,
+                )
+            ):
+                # What other threads and signal handlers may have changed is looked at under the
+                # lock: two threads that both saw the counter before it have lost rows.
+                with guard.lock:
+                    counter, is_open = wandb.read_step(), wandb.open is not None
+                    if (
+                        (not is_open if step is None else step >= counter + is_open)
+                        and type(guard.state) is PassThrough
+                        and guard.active
+                        and not guard.serving
+                        and not guard.foreign
+                        and not guard.others_log[0]
+                        and not run.definitions.axes
+                    ):
+                        guard.serving = True
+                        try:
+                            counts = run.counts
+                            number = counts.logs = counts.logs + 1
+                            columns: Dict[str, Any] = {**row, **wandb.on_each_row}
+                            if training_step is None:
+                                columns.update(wandb.mark)
+                            else:
+                                columns[AXIS] = training_step
+                                if not wandb.axis_defined:
+                                    wandb.define_axis()
+                            # One line: no fault of ours can come between a mark and the call.
+                            answer = (mark(1), wandb.log(columns, step), mark(2))[1]
+                            if step is None:
+                                wandb.open = None
+                            else:
+                                wandb.open = (step, step)
+                                steps.note(step, keys)
+                            if training_step is None:
+                                wandb.mark = {}
+                                training_step = counter
+                            age = (steps.rewinds, training_step, number)
+                            run.summary.note(row, template, age, begins=True, ends=step is None)
+                            return answer
+                        finally:
+                            guard.serving = False
+                            if guard.interrupting:
+                                guard.serve_interrupting()
+                call = LogCall(row, keys, step, commit, template)
+                call.explicit = call.shown = step
+                call.training_step = training_step
+        except Exception as fault:
+            # An exception of wandb's own, or of a signal handler, is the caller's.
+            if len(marks) == 1 or from_signal_handler(fault):
+                raise
+            if marks:
+                return guard.give_up(fault)  # wandb has the row
+            step_fix.failed(fault)
+        return any_call(self, data, step, commit) if call is None else guard.log(call)
+
+    return log
