@@ -17,7 +17,6 @@ from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.manager import ATTRIBUTE, StepFix
 from primus_lens_hook.step_fix.metric_definitions import AXIS
-from primus_lens_hook.step_fix.pass_through import PassThrough
 
 
 def with_fast_path(  # noqa: C901, PLR0915 its one function
@@ -43,7 +42,8 @@ def with_fast_path(  # noqa: C901, PLR0915 its one function
             steps, wandb = run.steps, run.wandb
             row = {**data}  # copied in C under the GIL: its owner may change it at any moment
             keys, values = tuple(row), tuple(row.values())
-            template = TEMPLATES.get(keys)  # only of keys that have been seen to be texts
+            # Only of keys that are texts. An object that equals one wandb refuses.
+            template = TEMPLATES.get(keys)
             newest = steps.newest
             training_step = newest if step is None else step
             if (
@@ -55,9 +55,7 @@ def with_fast_path(  # noqa: C901, PLR0915 its one function
                     if step is None
                     else type(step) is int and (newest is None or step >= newest)
                 )
-                and step_fix.enabled
-                and guard.serves
-                and not run.tracks_calls
+                and guard.is_plain
                 and not wandb.patched.get("tensorboard")
                 # Last: nothing has been written where any of this is not so.
                 and recorder.record_numbers(
@@ -67,43 +65,41 @@ def with_fast_path(  # noqa: C901, PLR0915 its one function
                     template,
                 )
             ):
-                # What other threads and signal handlers may have changed is looked at under the
-                # lock: two threads that both saw the counter before it have lost rows.
                 with guard.lock:
-                    counter, is_open = wandb.read_step(), wandb.open is not None
-                    if (
-                        (not is_open if step is None else step >= counter + is_open)
-                        and type(guard.state) is PassThrough
-                        and guard.active
-                        and not guard.serving
-                        and not guard.foreign
-                        and not guard.others_log[0]
-                        and not run.definitions.axes
-                    ):
+                    if not guard.serving:
+                        # First: a signal handler that logs from here on waits for this call.
                         guard.serving = True
                         try:
-                            counts = run.counts
-                            number = counts.logs = counts.logs + 1
-                            columns: Dict[str, Any] = {**row, **wandb.on_each_row}
-                            if training_step is None:
-                                columns.update(wandb.mark)
-                            else:
-                                columns[AXIS] = training_step
-                                if not wandb.axis_defined:
-                                    wandb.define_axis()
-                            # One line: no fault of ours can come between a mark and the call.
-                            answer = (mark(1), wandb.log(columns, step), mark(2))[1]
-                            if step is None:
-                                wandb.open = None
-                            else:
-                                wandb.open = (step, step)
-                                steps.note(step, keys)
-                            if training_step is None:
-                                wandb.mark = {}
-                                training_step = counter
-                            age = (steps.rewinds, training_step, number)
-                            run.summary.note(row, template, age, begins=True, ends=step is None)
-                            return answer
+                            # Under the lock: two threads that had both seen the counter before it
+                            # have lost rows.
+                            counter, is_open = wandb.read_step(), wandb.open is not None
+                            if (
+                                guard.is_plain
+                                and not guard.others_log[0]
+                                and (not is_open if step is None else step >= counter + is_open)
+                            ):
+                                counts = run.counts
+                                number = counts.logs = counts.logs + 1
+                                columns: Dict[str, Any] = {**row, **wandb.on_each_row}
+                                if training_step is None:
+                                    columns.update(wandb.mark)
+                                else:
+                                    columns[AXIS] = training_step
+                                    if not wandb.axis_defined:
+                                        wandb.define_axis()
+                                # One line: no fault of ours comes between a mark and the call.
+                                answer = (mark(1), wandb.log(columns, step), mark(2))[1]
+                                if step is None:
+                                    wandb.open = None
+                                else:
+                                    wandb.open = (step, step)
+                                    steps.note(step, keys)
+                                if training_step is None:
+                                    wandb.mark = {}
+                                    training_step = counter
+                                age = (steps.rewinds, training_step, number)
+                                run.summary.note(row, template, age, True, step is None)
+                                return answer
                         finally:
                             guard.serving = False
                             if guard.interrupting:

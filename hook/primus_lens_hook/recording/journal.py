@@ -117,12 +117,13 @@ class Journal:
         with self._lock:
             if run_id in self.unfinished:
                 return
-            self.unfinished[run_id] = run
             if self._runs is None:
                 self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
             self._runs.begin(run_id, run)
             if self.sampler is not None:
                 self.sampler.start()
+            # Last: where a signal handler raises within this, the next line does it again.
+            self.unfinished[run_id] = run
 
     def note_progress(self, now: float) -> None:
         """Update `wandb_runs.json`; `now` in Unix seconds."""

@@ -116,7 +116,9 @@ class Recorder:
             if journal is None or getattr(run, "_is_finished", False) is True:
                 return False
             newest = journal.newest
-            if newest[0] is not run or type(step) is not int:
+            # The run begins with its first line, or with the first that can be written.
+            has_begun = newest[0] is run and newest[1] in journal.unfinished
+            if not has_begun or type(step) is not int:
                 return False
             # All finite: a sum that is not large says so for all of them at once. Of absolute
             # values, since two large ones could be 0 together.

@@ -42,6 +42,11 @@ class RunGuard:
         self.interrupting: List[LogCall] = []  # calls of such handlers
         self.foreign = run.wandb.is_foreign()
         self.serves = run.wandb.can_repair_steps(self.foreign)
+        self.is_plain = self.serves and not (self.foreign or run.tracks_calls)
+        """Whether each row of numbers goes to wandb as it is (`fast_path`).
+
+        From the first event that asks for more it is False for good.
+        """
 
     def takes_calls(self) -> bool:
         """Whether calls are served here; else they are wandb's."""
@@ -64,8 +69,7 @@ class RunGuard:
                 try:
                     if self.foreign or self.others_log[0]:
                         self._note_other_process()
-                    counts = self.context.counts
-                    call.number = counts.logs = counts.logs + 1
+                    self.context.begin(call)
                     return self.state.log(call)
                 finally:
                     self.serving = False
@@ -123,6 +127,10 @@ class RunGuard:
         """Set the step given to `update_training_step()`."""
         self.context.steps.set(step)
 
+    def set_tracks_calls(self) -> None:
+        """Note which call brings a key, from the next call on: priorities are given."""
+        self.context.tracks_calls, self.is_plain = True, False
+
     def note_definition(self, *args: Any, **kwargs: Any) -> None:
         """Note a `define_metric` of the user's, for rows to come. Never raises."""
         self._guarded(lambda: self._define(*args, **kwargs))
@@ -139,6 +147,7 @@ class RunGuard:
 
     def hand_back(self) -> None:
         """Send everything that waits; the next calls are wandb's. Never raises."""
+        self.is_plain = False
         self._guarded(self._pass_through)
 
     def resume(self) -> None:
@@ -153,7 +162,7 @@ class RunGuard:
         self.serving = False
         self.interrupting.clear()
         self.state = PassThrough(self.context, self._conflict)
-        self.foreign = True
+        self.foreign, self.is_plain = True, False
         self.serves = self.serves and self.context.wandb.can_repair_steps(self.foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
@@ -162,7 +171,7 @@ class RunGuard:
             "steps", "the step fix is off for this run after an internal error: " + describe(fault)
         )
         with self.lock:
-            self.active = False
+            self.active = self.is_plain = False
             for row in self.state.waiting():
                 send_waiting_row(self.context, row)
             # `handed` tells which calls wandb or a row has had: those are not sent twice.
@@ -208,6 +217,7 @@ class RunGuard:
         overruled = run.definitions.define(name, axis, step_sync, summary, overwrite)
         run.wandb.note_definition()
         if axis:
+            self.is_plain = False
             run.axes.note_axis(axis, run.wandb.initial_axis_value)
             if name == "*":
                 run.steps.set_main_axis(axis)
@@ -225,6 +235,7 @@ class RunGuard:
 
     def _conflict(self, call: LogCall) -> Any:
         """From here on the run's rows are compared with native wandb's counter."""
+        self.is_plain = False
         self._start_timer()
         self.state = Reordering(self.context)
         return self.state.log(call)
@@ -238,6 +249,7 @@ class RunGuard:
         # Once shared, always: nobody tells when the other process has logged its last row.
         if isinstance(self.state, Shared):
             return
+        self.is_plain = False
         if not self.others_log[0]:  # they have not begun: wandb still is where we think
             self.state.flush()
         waiting = self.state.waiting()
@@ -256,7 +268,7 @@ class RunGuard:
 
     def _serve_next(self, call: LogCall) -> None:
         try:
-            call.number = self.context.counts.logs = self.context.counts.logs + 1
+            self.context.begin(call)
             self.state.log(call)
         except Exception as error:
             if from_signal_handler(error):

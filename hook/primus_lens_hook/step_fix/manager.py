@@ -109,7 +109,7 @@ class StepFix:
         """Give the log calls that this thread makes within another rank than the usual."""
         self.ranked = True  # never reset: rows that wait have priorities from then on
         for guard in self._runs:
-            guard.context.tracks_calls = True
+            guard.set_tracks_calls()
         self._calling.priority = priority
         try:
             yield
@@ -193,6 +193,7 @@ class StepFix:
                 context = RunContext(wandb, TrainingStep(), self._limits)
                 context.tracks_calls |= self.ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
+                guard.is_plain &= self.enabled
                 if self.training_step is not None:
                     guard.set_training_step(self.training_step)
                 self._runs.append(guard)

@@ -43,6 +43,13 @@ class RunContext:
             latest = {**latest, **after.axes}
         return Row(step, call.training_step, latest)
 
+    def begin(self, call: LogCall) -> None:
+        """Number a call, and look again whether it is late: threads may have logged meanwhile."""
+        # Taken for a rewind, its values would stay in the summary for good.
+        call.number = self.counts.logs = self.counts.logs + 1
+        if call.shown is not None and not call.late:
+            call.late = self.steps.of(call.explicit, call.values, call.keys)[2]
+
     def age(self, row: Row, call: LogCall) -> Age:
         """How new a call is that belongs to this row."""
         # Rewinds first: after a training went back to a checkpoint, its lower steps are newer.

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_hook import patch, warn_once
-from primus_lens_hook.recording import scalars
+from primus_lens_hook.recording import scalars, writer
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.settings import Settings
+from primus_lens_hook.step_fix.manager import ATTRIBUTE
 
 from support.examples import times
 from support.native_model import Unserializable
@@ -113,3 +114,32 @@ def test_it_is_taken(monkeypatch, tmp_path):
         run.log({"a": 2, "b": 0.5}, step)
     close(recorder)
     assert [record["data"]["a"] for record in records(tmp_path)] == [1, 2, 2, 2, 2]
+
+
+def test_a_run_whose_first_line_was_lost_is_known_by_a_later_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0)
+    recorder = Recorder(Settings(output_path=str(tmp_path / "node")))
+    (tmp_path / "node").write_text("where the directory should be")
+    run = repaired(recorder)[0]()
+    run.log({"a": 1})
+    (tmp_path / "node").unlink()
+    run.log({"a": 1})
+    close(recorder)
+    assert [path.name for path in tmp_path.rglob("wandb_runs.json")]
+
+
+def test_a_signal_handler_that_logs_while_the_counter_is_read():
+    run = repaired()[0]()
+    run.log({"a": 1}, 1)
+    wandb = vars(run)[ATTRIBUTE].context.wandb
+    read_step = wandb.read_step
+
+    def interrupted():
+        wandb.read_step = read_step
+        run.log({"a": 3}, 3)
+        return read_step()
+
+    wandb.read_step = interrupted
+    run.log({"a": 2}, 2)
+    run.finish()
+    assert [row["a"] for row in run.rows] == [1, 2, 3]

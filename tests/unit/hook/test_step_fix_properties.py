@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the step fix holds whatever a training does, on the model of wandb."""
 
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -182,3 +184,15 @@ def test_a_summary_of_the_users_choice_is_left_alone(training):
     run.finish()
     values = [row["a"] for row in run.rows if "a" in row]
     assert run.summary.values.get("a") == min(values, default=None)
+
+
+def test_threads_that_log_to_one_run_leave_their_newest_values_in_the_summary():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    run = repaired()[0]()
+    with ThreadPoolExecutor(3) as threads:
+        for key in KEYS:
+            threads.submit(lambda key=key: [run.log({key: i}, i) for i in range(300)])
+    sys.setswitchinterval(interval)
+    run.finish()
+    assert {key: run.summary.values[key] for key in KEYS} == dict.fromkeys(KEYS, 299)
