@@ -7,8 +7,8 @@ STAMP := .venv/.installed
 # One file for every platform and Python of the extras, with the hash of each package's files.
 LOCK = .venv/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal \
 	--python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock'
-# Tests mostly wait for other processes: WORKERS=4 is quicker where nothing else runs.
-WORKERS ?= 2
+# Tests mostly wait for other processes: more workers than cores. WORKERS=2 where others work too.
+WORKERS ?= 4
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
 IMAGE_EXTRAS := --extra exporter --extra webhook
 

@@ -42,7 +42,7 @@ def with_fast_path(  # noqa: C901, PLR0915 its one function
             steps, wandb = run.steps, run.wandb
             row = {**data}  # copied in C under the GIL: its owner may change it at any moment
             keys, values = tuple(row), tuple(row.values())
-            # Only of keys that are texts. An object that equals one wandb refuses.
+            # Only texts have a template. A key that merely equals a text is refused by wandb.
             template = TEMPLATES.get(keys)
             newest = steps.newest
             training_step = newest if step is None else step
