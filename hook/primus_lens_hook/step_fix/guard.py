@@ -32,17 +32,17 @@ class RunGuard:
         self.context = run
         self._start_timer = start_timer
         self.others_log = others_log
-        self.state: State = PassThrough(run, self._conflict)
-        self.active = True
+        self._state: State = PassThrough(run, self._conflict)
+        self._active = True
         # Re-entrant: a signal handler may log, or finish the run, within a call of its thread.
         self.lock = threading.RLock()
         # Whether this lock's thread is within a call: whoever gets the lock then is that thread
         # again, in a signal handler, and finds the state half changed.
         self.serving = False
         self.interrupting: List[LogCall] = []  # calls of such handlers
-        self.foreign = run.wandb.is_foreign()
-        self.serves = run.wandb.can_repair_steps(self.foreign)
-        self.is_plain = self.serves and not (self.foreign or run.tracks_calls)
+        self._foreign = run.wandb.is_foreign()
+        self._serves = run.wandb.can_repair_steps(self._foreign)
+        self.is_plain = self._serves and not (self._foreign or run.tracks_calls)
         """Whether each row of numbers goes to wandb as it is (`fast_path`).
 
         From the first event that asks for more it is False for good.
@@ -52,13 +52,13 @@ class RunGuard:
         """Whether calls are served here; else they are wandb's."""
         # While wandb mirrors tensorboard it strips the step of each call. Asked for each call: the
         # mirror may begin after the run.
-        return self.serves and not self.context.wandb.patched.get("tensorboard")
+        return self._serves and not self.context.wandb.patched.get("tensorboard")
 
     def log(self, call: LogCall) -> Any:
         """Serve one call; returns and raises what wandb does."""
         try:
             with self.lock:
-                if not self.active:
+                if not self._active:
                     return log_after_giving_up(self.context.wandb, call)
                 # In a signal handler. Not now: the state is half changed, and wandb itself
                 # deadlocks when a handler logs within a log call of its own.
@@ -67,10 +67,10 @@ class RunGuard:
                     return None
                 self.serving = True
                 try:
-                    if self.foreign or self.others_log[0]:
+                    if self._foreign or self.others_log[0]:
                         self._note_other_process()
                     self.context.begin(call)
-                    return self.state.log(call)
+                    return self._state.log(call)
                 finally:
                     self.serving = False
                     if self.interrupting:
@@ -87,15 +87,15 @@ class RunGuard:
 
     def flush_window(self) -> None:
         """Send what native wandb would have got by now. Never raises."""
-        self._guarded(lambda: self.state.flush_window())  # noqa: PLW0108 the state under the lock
+        self._guarded(lambda: self._state.flush_window())  # noqa: PLW0108 the state under the lock
 
     def flush_whole(self) -> None:
         """Send what waits, unless that would split a row. Never raises."""
-        self._guarded(lambda: self.state.flush_whole())  # noqa: PLW0108 likewise
+        self._guarded(lambda: self._state.flush_whole())  # noqa: PLW0108 likewise
 
     def flush_overdue(self, now: float) -> Optional[float]:
         """Send what has waited too long; returns when to ask again, if ever. Never raises."""
-        return self._guarded(lambda: self.state.flush_overdue(now))  # type: ignore[no-any-return]
+        return self._guarded(lambda: self._state.flush_overdue(now))  # type: ignore[no-any-return]
 
     def share(self) -> None:
         """Note that another process may log to the run too. Never raises."""
@@ -110,7 +110,7 @@ class RunGuard:
         """The step of native wandb; `read` returns that of wandb as it is."""
         # Without the lock, which another thread may hold while wandb is slow: to read an int needs
         # none.
-        counter = self.state.counter
+        counter = self._state.counter
         return read() if counter is None else counter
 
     def columns(self) -> Dict[str, Any]:
@@ -161,9 +161,9 @@ class RunGuard:
         self.lock = threading.RLock()
         self.serving = False
         self.interrupting.clear()
-        self.state = PassThrough(self.context, self._conflict)
-        self.foreign, self.is_plain = True, False
-        self.serves = self.serves and self.context.wandb.can_repair_steps(self.foreign)
+        self._state = PassThrough(self.context, self._conflict)
+        self._foreign, self.is_plain = True, False
+        self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
@@ -171,8 +171,8 @@ class RunGuard:
             "steps", "the step fix is off for this run after an internal error: " + describe(fault)
         )
         with self.lock:
-            self.active = self.is_plain = False
-            for row in self.state.waiting():
+            self._active = self.is_plain = False
+            for row in self._state.waiting():
                 send_waiting_row(self.context, row)
             # `handed` tells which calls wandb or a row has had: those are not sent twice.
             answer, calls = None, [*self.interrupting, call]
@@ -183,18 +183,18 @@ class RunGuard:
             return answer
 
     def _flush(self) -> None:
-        self.state.flush()
+        self._state.flush()
         # A signal handler that finishes the run comes here within a call that is being
         # served: the calls that it has made go now, since there is no later.
         self.serve_interrupting()
 
     def _summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
-        late = [row for row in self.state.waiting() if row.late]
+        late = [row for row in self._state.waiting() if row.late]
         return self.context.summary.with_rows(shown, late) if late else shown
 
     def _note_written(self, record: Any) -> None:
         # First what native wandb has got before the user's writing: its values are older.
-        self.state.flush_window()
+        self._state.flush_window()
         values = {tuple(item.key): item.value for item in record.update}
         steps = self.context.steps
         age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
@@ -229,32 +229,32 @@ class RunGuard:
 
     def _pass_through(self) -> None:
         self._flush()
-        if not isinstance(self.state, PassThrough):
+        if not isinstance(self._state, PassThrough):
             self.context.wandb.end_open_row()  # or calls that name its step would join it
-            self.state = PassThrough(self.context, self._conflict)
+            self._state = PassThrough(self.context, self._conflict)
 
     def _conflict(self, call: LogCall) -> Any:
         """From here on the run's rows are compared with native wandb's counter."""
         self.is_plain = False
         self._start_timer()
-        self.state = Reordering(self.context)
-        return self.state.log(call)
+        self._state = Reordering(self.context)
+        return self._state.log(call)
 
     def _note_other_process(self) -> None:
-        if not isinstance(self.state, Shared):
+        if not isinstance(self._state, Shared):
             self.others_log[0] = 1
             self._share()
 
     def _share(self) -> None:
         # Once shared, always: nobody tells when the other process has logged its last row.
-        if isinstance(self.state, Shared):
+        if isinstance(self._state, Shared):
             return
         self.is_plain = False
         if not self.others_log[0]:  # they have not begun: wandb still is where we think
-            self.state.flush()
-        waiting = self.state.waiting()
+            self._state.flush()
+        waiting = self._state.waiting()
         self._start_timer()
-        self.state = Shared(self.context, holds=not self.foreign, waiting=waiting)
+        self._state = Shared(self.context, holds=not self._foreign, waiting=waiting)
 
     def serve_interrupting(self) -> None:
         """Serve what signal handlers have logged within a call, up to the last moment."""
@@ -269,7 +269,7 @@ class RunGuard:
     def _serve_next(self, call: LogCall) -> None:
         try:
             self.context.begin(call)
-            self.state.log(call)
+            self._state.log(call)
         except Exception as error:
             if from_signal_handler(error):
                 raise
@@ -281,7 +281,7 @@ class RunGuard:
     def _guarded(self, act: Callable[[], Any]) -> Any:
         try:
             with self.lock:
-                if not self.active:
+                if not self._active:
                     return None
                 within_a_call, self.serving = self.serving, True
                 try:

@@ -45,7 +45,7 @@ class StepFix:
         allowed: bool = True,
     ) -> None:
         self.allowed = allowed
-        self.enabled = allowed
+        self._enabled = allowed
         self._methods: Optional[Methods] = None
         self._limits = limits
         self._columns = columns
@@ -57,7 +57,7 @@ class StepFix:
         self._timer: Optional[threading.Thread] = None  # from the first conflict on
         self._timer_ends = threading.Event()
         self._calling = threading.local()  # `priority` of the thread's calls
-        self.ranked = False  # whether any thread has ever given one
+        self._ranked = False  # whether any thread has ever given one
         # One byte that forked children see: whether one of them logs to a run of its parent. An
         # anonymous mmap is shared across fork; a multiprocessing.Value would bring a semaphore,
         # which a child that is killed within it leaves locked.
@@ -73,7 +73,7 @@ class StepFix:
         """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
         try:
             guard = vars(run).get(ATTRIBUTE) or self._begin(run)
-            return guard if self.enabled and guard.takes_calls() else None
+            return guard if self._enabled and guard.takes_calls() else None
         except Exception as fault:
             self.failed(fault)
             return None
@@ -88,14 +88,14 @@ class StepFix:
         try:
             guard = run.__dict__.get(ATTRIBUTE) or self._begin(run)
             call = LogCall(values, keys, step, commit, template_of(keys, values))
-            if self.ranked:  # or else a missing attribute of a thread-local, for each call
+            if self._ranked:  # or else a missing attribute of a thread-local, for each call
                 call.priority = getattr(self._calling, "priority", DEFAULT_PRIORITY)
             if step is not None:
                 call.explicit = step if type(step) is int else guard.context.wandb.integer(step)
             steps = guard.context.steps
             call.shown, call.training_step, call.late = steps.of(call.explicit, values, keys)
             is_readable = step is None or call.explicit is not None
-            is_served = is_readable and self.enabled and guard.takes_calls()
+            is_served = is_readable and self._enabled and guard.takes_calls()
             # Of the other calls nobody but the recorder asks for a number, and perhaps not even it.
             if is_served and call.template is None:
                 call.unwrapped = unwrapped(values)
@@ -107,7 +107,7 @@ class StepFix:
     @contextlib.contextmanager
     def priority(self, priority: int) -> Iterator[None]:
         """Give the log calls that this thread makes within another rank than the usual."""
-        self.ranked = True  # never reset: rows that wait have priorities from then on
+        self._ranked = True  # never reset: rows that wait have priorities from then on
         for guard in self._runs:
             guard.set_tracks_calls()
         self._calling.priority = priority
@@ -130,13 +130,13 @@ class StepFix:
 
     def enable(self) -> None:
         """Take calls again."""
-        self.enabled = self.allowed
+        self._enabled = self.allowed
         for guard in self._runs:
             guard.resume()
 
     def disable(self) -> None:
         """Leave all calls to wandb from now on. Never raises."""
-        self.enabled = False
+        self._enabled = False
         for guard in list(self._runs):
             guard.hand_back()
 
@@ -191,9 +191,9 @@ class StepFix:
                 assert self._methods is not None
                 wandb = WandbRun(run, self._methods, self._columns, self._mark)
                 context = RunContext(wandb, TrainingStep(), self._limits)
-                context.tracks_calls |= self.ranked
+                context.tracks_calls |= self._ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
-                guard.is_plain &= self.enabled
+                guard.is_plain &= self._enabled
                 if self.training_step is not None:
                     guard.set_training_step(self.training_step)
                 self._runs.append(guard)
@@ -205,7 +205,7 @@ class StepFix:
                 atexit.unregister(self.exiting)
                 atexit.register(self.exiting)
                 # Last: a signal handler may raise within it.
-                if self.enabled and wandb.is_attached_by_id():
+                if self._enabled and wandb.is_attached_by_id():
                     # Rows of its own process may wait there, and nobody can tell it to send them.
                     # What we log may take wandb's counter beyond them: once they are sent, then.
                     time.sleep(self._limits.flush_interval + TIMER_MARGIN)

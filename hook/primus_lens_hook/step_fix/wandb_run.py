@@ -50,12 +50,11 @@ class WandbRun:
 
         In each row it would cost the training as much as one more metric.
         """
-        self.on_each_row = columns
-        """Columns of every row."""
+        self._on_each_row = columns
         # The native functions, bound: `run._log` is ours by now, and would come back here.
         self.log = methods.log.__get__(run)
         self._define = methods.define_metric.__get__(run)
-        self.axis_defined = False
+        self._axis_defined = False
         owner, name = counter_of(run)
         self.read_step = functools.partial(operator.attrgetter(name), owner)
         version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
@@ -117,21 +116,25 @@ class WandbRun:
         # An empty row gets no columns: it ends the open row. With one it would be a row itself.
         if not values:
             return delivery.hand_over(self.log, values, step, commit)
-        columns: Dict[str, Any] = {**values, **self.on_each_row}
-        if training_step is None:
-            columns.update(self.mark)
-        else:
-            columns[AXIS] = training_step
-            if not self.axis_defined:
-                self.define_axis()
+        columns = self.with_columns(values, training_step)
         answer = delivery.hand_over(self.log, columns, step, commit)
         if training_step is None:
             self.mark = {}
         return answer
 
+    def with_columns(
+        self, values: Mapping[str, Any], training_step: Optional[int]
+    ) -> Dict[str, Any]:
+        """A copy of the values with our columns for a row of this training step."""
+        if training_step is None:
+            return {**values, **self._on_each_row, **self.mark}
+        if not self._axis_defined:
+            self._define_axis()
+        return {**values, **self._on_each_row, AXIS: training_step}
+
     def columns(self) -> Dict[str, Any]:
         """Our columns for a row that goes to wandb by another way."""
-        return {**self.mark, **self.on_each_row}
+        return {**self.mark, **self._on_each_row}
 
     def send_as_is(self, call: LogCall) -> Any:
         """Give wandb a call as it came."""
@@ -233,10 +236,10 @@ class WandbRun:
         """What wandb fills in for an axis that no row has had: wandb-core has a zero."""
         return 0 if self._has_core else None
 
-    def define_axis(self) -> None:
+    def _define_axis(self) -> None:
         """Have wandb neither chart nor summarize our column."""
         if self._may_define:
-            self.axis_defined = True
+            self._axis_defined = True
             self._try_to_define(AXIS, hidden=True, summary="none")
 
     def _try_to_define(self, key: str, **how: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from primus_lens_hook import patch, warn_once
 from primus_lens_hook.recording import scalars, writer
@@ -22,6 +22,7 @@ from support.repaired import overdue, repaired
 
 # Rows in order mostly, and now and then what the fast path has to leave alone.
 KEYS = ("a", "b", "100%")
+many = st.integers().map(lambda n: n**99) | st.floats()
 numbers = st.integers(-3, 3) | st.floats(width=16)
 odd = st.sampled_from([True, None, "text", 10**400, -(10**305), {"n": 1}, Unserializable(1)])
 rows = st.builds(dict.fromkeys, st.sampled_from([KEYS[:1], KEYS]), numbers)
@@ -87,9 +88,13 @@ def log_ranked(run, step_fix, number):
         run.log({"a": number}, number)
 
 
-def records(output):
+def lines_of(output):
     texts = [path.read_text() for path in Path(output).rglob("*.jsonl")]
-    return [json.loads(line) for text in texts for line in text.splitlines()]
+    return [line for text in texts for line in text.split("\n")[:-1]]
+
+
+def records(output):
+    return [json.loads(line) for line in lines_of(output)]
 
 
 @times(50)
@@ -103,6 +108,21 @@ def test_nobody_can_tell_that_it_was_taken(training, is_shared):
             patched.setattr(warn_once, "_said", {"steps"})
             ways.append(repr(train(training, is_shared, output)))
     assert ways[0] == ways[1]
+
+
+@given(data=st.dictionaries(st.text(max_size=3), many, min_size=1))
+@example(data={"a": 10**305, "b": -(10**305)})
+def test_a_row_of_numbers_is_printed_as_any_row(data):
+    run, keys = SimpleNamespace(_run_id="r"), tuple(data)
+    with tempfile.TemporaryDirectory() as output, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time, "time", lambda: 1.5)
+        recorder = Recorder(Settings(output_path=output))
+        recorder.record(run, data, 7)
+        values, template = tuple(data.values()), scalars.template_of(keys, data)
+        is_printed = recorder.record_numbers(run, values, 7, template)
+        close(recorder)
+        lines = lines_of(output)
+    assert lines == lines[:1] * (1 + is_printed)
 
 
 def test_it_is_taken(monkeypatch, tmp_path):

@@ -83,7 +83,7 @@ def test_no_more_waits_than_allowed(steps, text):
     run = run_class()
     for number, step in enumerate(steps):
         run.log({"a": number, "text": text}, step)
-        state = vars(run)[ATTRIBUTE].state
+        state = vars(run)[ATTRIBUTE]._state
         if state.waiting():
             assert max(len(state.window), len(state.late)) <= 7
             assert max(state.window.bytes, state.late.bytes) <= 4000
@@ -96,7 +96,7 @@ def test_rows_leave_in_time_and_the_timer_ends_with_the_run():
         run.log({"a": step}, step)
     timer = step_fix._timer
     time.sleep(0.5)
-    assert vars(run)[ATTRIBUTE].state.waiting() == []
+    assert vars(run)[ATTRIBUTE]._state.waiting() == []
     run.finish()
     timer.join(5)
     assert not timer.is_alive()

@@ -31,7 +31,7 @@ def train(run, step_fix):
     """Returns the values sent until the fault, that of the call at fault being the last."""
     sent = []
     for number, (what, step, commit) in enumerate(CALLS):
-        alive = step_fix.enabled and all(each.active for each in step_fix._runs)
+        alive = step_fix._enabled and all(each._active for each in step_fix._runs)
         if what == "define":
             run.define_metric("c.*", step_metric="mine")
         elif what == "summary":
