@@ -13,6 +13,7 @@ import tempfile
 from typing import List, Optional
 
 from primus_lens_hook import __version__, contract
+from primus_lens_hook.recording.mounts import hanging_type
 
 from primus_lens_cli import payload
 
@@ -162,6 +163,9 @@ def _records() -> str:
     if not path:
         return "none: %s is not set" % contract.ENV_OUTPUT_PATH
     existing = path = os.path.abspath(path)
+    kind = hanging_type(path)
+    if kind is not None:  # not looked at: this command would hang too
+        return "%s (on %s, which can hang: written by a thread)" % (path, kind)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     return path if os.access(existing, os.W_OK) else path + " (not writable by this user)"

@@ -25,6 +25,7 @@ CONFIG_FILE = "primus_lens_hook.env"
 # Layout below the output path.
 NODE_DIRECTORY = "node_{}"
 RANK_DIRECTORY = "rank_{}"
+OF_USER = ".u{}"  # after the node, where another user has made the rank's directory
 METRICS_STEM = "wandb_metrics"
 METRICS_SUFFIX = ".jsonl"
 RUNS_STEM = "wandb_runs"

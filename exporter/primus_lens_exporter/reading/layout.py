@@ -10,9 +10,11 @@ import re
 
 from primus_lens_hook import contract
 
-NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})"))
+# `.u{uid}`: of a user who may not write into the rank's own directory, which another has made.
+NODE = re.compile(contract.NODE_DIRECTORY.format(r"([0-9]{1,9})") + r"(\.u\d{1,10})?")
 RANK = re.compile(contract.RANK_DIRECTORY.format(r"([0-9]{1,9})"))
 CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 label
+NODE_OR_CONTAINER = re.compile(f"{NODE.pattern}|{CONTAINER.pattern}")
 METRICS_FILE = re.compile(
     re.escape(contract.METRICS_STEM)
     + r"(\.p\d{1,10})?(\.(?P<number>\d{1,9}))?"
@@ -21,3 +23,4 @@ METRICS_FILE = re.compile(
 RUNS_FILE = re.compile(
     re.escape(contract.RUNS_STEM) + r"(\.p\d{1,10})?" + re.escape(contract.RUNS_SUFFIX)
 )
+FILE = re.compile(f"{METRICS_FILE.pattern}|{RUNS_FILE.pattern}")

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists an untrusted directory again only when a name in it has come or gone."""
+"""Lists an untrusted directory again only when a name in it has come or gone.
+
+Only names that are ours count towards the limit: a training's checkpoints beside the records must
+never hide them. How many names are looked at in all is bounded too.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from primus_lens_exporter.reading.safe_open import DIRECTORY, SafeDirectory
 from primus_lens_exporter.reading.watcher import Watched, Watcher
 
 SETTLED_SECONDS = 2.0  # coarser than any file system's clock
+FOREIGN = 16  # names that are looked at for each that is wanted; a name costs a microsecond
 
 
 class Entry(NamedTuple):
@@ -28,12 +33,23 @@ class Entry(NamedTuple):
 
 
 class Listing:
-    """Remembers the directory and the modification time at which it was listed."""
+    """Remembers the directory and the modification time at which it was listed.
 
-    __slots__ = ("_id", "_owner", "_root", "_seen", "_watch", "_watcher", "cut", "name")
+    Names that `wanted` does not match as a whole are passed over.
+    """
 
-    def __init__(self, root: SafeDirectory, name: str, watcher: Watcher, owner: Watched) -> None:
+    __slots__ = ("_id", "_owner", "_root", "_seen", "_wanted", "_watch", "_watcher", "cut", "name")
+
+    def __init__(
+        self,
+        root: SafeDirectory,
+        name: str,
+        wanted: re.Pattern[str],
+        watcher: Watcher,
+        owner: Watched,
+    ) -> None:
         self.name = name
+        self._wanted = wanted
         self.cut = False
         """Whether the newest listing stopped at the limit."""
         self._root = root
@@ -48,10 +64,10 @@ class Listing:
         """Whether the owner is told of changes."""
         return self._watch is not None
 
-    def changed(self, limit: int, wanted: re.Pattern[str] | None = None) -> list[Entry] | None:
+    def changed(self, limit: int, files: re.Pattern[str] | None = None) -> list[Entry] | None:
         """The first `limit` entries if they may differ from the last call's, else None.
 
-        Those whose whole name is `wanted` come with their status. Raises OSError.
+        Those that `files` matches as a whole come with their status. Raises OSError.
         """
         directory = self._open()
         try:
@@ -63,10 +79,11 @@ class Listing:
             settled = time.time() - status.st_mtime > SETTLED_SECONDS
             self._seen = status.st_mtime_ns if settled else None
             with os.scandir(directory) as entries:
-                found = list(islice(_entries(entries, wanted), limit + 1))
+                looked_at = islice(entries, FOREIGN * limit)
+                found = list(islice(_entries(looked_at, self._wanted, files), limit + 1))
+                self.cut = len(found) > limit or next(entries, None) is not None
         finally:
             os.close(directory)
-        self.cut = len(found) > limit
         return found[:limit]
 
     def lost(self, watch: int) -> None:
@@ -104,12 +121,16 @@ class Listing:
 
 
 def _entries(
-    entries: Iterator[os.DirEntry[str]], wanted: re.Pattern[str] | None
+    entries: Iterator[os.DirEntry[str]],
+    wanted: re.Pattern[str],
+    files: re.Pattern[str] | None,
 ) -> Iterator[Entry]:
     for entry in entries:
+        if not wanted.fullmatch(entry.name):
+            continue
         status = None
         try:
-            if wanted is not None and wanted.fullmatch(entry.name):
+            if files is not None and files.fullmatch(entry.name):
                 status = entry.stat(follow_symlinks=False)
             yield Entry(entry.name, entry.is_dir(follow_symlinks=False), status)
         except OSError:  # deleted since

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 
+from primus_lens_exporter.reading.layout import FILE
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.tenant import SHARE
@@ -26,7 +27,7 @@ class Schedule(Watched):
     """The schedule of one rank. All times are monotonic."""
 
     def __init__(self, root: SafeDirectory, name: str, watcher: Watcher) -> None:
-        self.listing = Listing(root, name, watcher, self)
+        self.listing = Listing(root, name, FILE, watcher, self)
         """Of its directory, which tells of changes."""
         self.wake_at = 0.0
         """When there may next be something to do."""

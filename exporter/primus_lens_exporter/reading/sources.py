@@ -154,7 +154,7 @@ class KubeletSource(PodSource):
     ) -> None:
         root = SafeDirectory(f"{kubelet_root}/pods", hold=True)
         super().__init__(root, tenants, settings, watcher)
-        self._listing = Listing(root, TOP, watcher, self)
+        self._listing = Listing(root, TOP, POD_UID, watcher, self)
         self._uids: list[str] = []
 
     def lost(self, watch: int) -> None:
@@ -167,7 +167,7 @@ class KubeletSource(PodSource):
         except OSError:  # the kubelet has not started yet, or we are out of descriptors
             entries = None
         if entries is not None:
-            self._uids = [each.name for each in entries if POD_UID.fullmatch(each.name)]
+            self._uids = [each.name for each in entries]
         return iter(self._uids)
 
     def _place(self, uid: str) -> str | None:

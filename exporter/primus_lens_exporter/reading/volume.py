@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from primus_lens_exporter.reading.layout import CONTAINER, NODE, RANK
+from primus_lens_exporter.reading.layout import CONTAINER, NODE, NODE_OR_CONTAINER, RANK
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
@@ -132,7 +132,10 @@ class Volume(Watched):
             return []
         directory = self._directories.get(path)
         if directory is None:
-            directory = self._directories[path] = Subdirectories(path, self, self._watcher)
+            # Nodes and containers come from one listing.
+            at_top = path == self.name and self._by_container
+            names = NODE_OR_CONTAINER if at_top else pattern
+            directory = self._directories[path] = Subdirectories(path, names, self, self._watcher)
         if path not in seen:
             seen.add(path)
             self._left -= directory.look(min(self._left, self._settings.limits_directory_entries))
@@ -144,8 +147,8 @@ class Subdirectories:
 
     __slots__ = ("_cost", "_names", "_read_errors", "_tenant", "listing")
 
-    def __init__(self, path: str, volume: Volume, watcher: Watcher) -> None:
-        self.listing = Listing(volume.root, path, watcher, volume)
+    def __init__(self, path: str, names: re.Pattern[str], volume: Volume, watcher: Watcher) -> None:
+        self.listing = Listing(volume.root, path, names, watcher, volume)
         self._tenant = volume.tenant
         self._read_errors = ReadErrors(f"{volume.root.path}/{path}", volume.tenant)
         self._names: list[str] = []

@@ -7,6 +7,7 @@ wandb's run, which may talk to wandb's service; what it raises, the recorder cat
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import threading
@@ -22,6 +23,7 @@ from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.wandb_step import as_integer
 
 if TYPE_CHECKING:
+    from primus_lens_hook.recording.writer_thread import WriterThread
     from primus_lens_hook.system.sampler import Sampler
 
 PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
@@ -38,13 +40,20 @@ CountsOf = Callable[[Any], Optional[Dict[str, int]]]  # the step fix's counters 
 class Journal:
     """The lines and the runs of one process in one rank directory."""
 
-    def __init__(self, writer: Writer, who: Identity, step_fix_counts: CountsOf) -> None:
-        self.writer = writer
+    def __init__(
+        self,
+        writer: Writer,
+        who: Identity,
+        step_fix_counts: CountsOf,
+        thread: Optional[WriterThread],
+    ) -> None:
+        self._writer = writer
+        self._thread = thread  # None where the file system does not hang
+        self.write: Callable[[bytes], bool] = writer.write if thread is None else self._write_later
         self._step_fix_counts = step_fix_counts
         self.progress_due = time.time() + PROGRESS  # Unix seconds
         self.unfinished: Dict[str, Any] = {}
-        self._identity = who
-        self._runs: Optional[Runs] = None
+        self._runs = Runs(writer, who, at_once if thread is None else thread.submit)
         # Re-entrant, like the writer's: a signal handler may log or finish within a call. It
         # protects the runs; the lines need none, since the writer has a lock of its own.
         self._lock = threading.RLock()
@@ -72,7 +81,7 @@ class Journal:
             step = as_integer(step)
         now = time.time()
         line = start_of_line(row, now, "null" if step is None else step)
-        written = self.writer.write((line + newest[2][late]).encode())
+        written = self.write((line + newest[2][late]).encode())
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
         if now > self.progress_due:
@@ -84,9 +93,9 @@ class Journal:
             # Keeps no finished run alive, and lets a resumed one begin anew.
             self.newest = NO_RUN
             run_id = id_of(run)
-            if self._runs is not None and self.unfinished.pop(run_id, None) is not None:
+            if self.unfinished.pop(run_id, None) is not None:
                 counts = self._step_fix_counts(run)
-                self._runs.finish(run_id, run, exit_code(run), self.writer.lost, counts)
+                self._runs.finish(run_id, run, exit_code(run), self._lost(), counts)
             if self.sampler is not None and not self.unfinished:
                 self.sampler.stop()
                 self._row_members = ""
@@ -100,25 +109,22 @@ class Journal:
             run, run_id, _ = self.newest
             if run is not None:
                 self.newest = (run, run_id, self._tail(run_id))
+            run_id = run_id or list(self.unfinished)[-1]
+            line = SAMPLE % (time.time(), encode(values), json.dumps(run_id))
             # Only the first process of a rank writes system samples: those of the others would
             # be a second, different value of the same series.
-            if not self.writer.owner:
-                run_id = run_id or list(self.unfinished)[-1]
-                ours = (time.time(), encode(values), json.dumps(run_id))
-                self.writer.write((SAMPLE % ours).encode())
+            if not self._writer.is_second:
+                self.write(line.encode())
 
     def _tail(self, run_id: str) -> Tuple[str, str]:
         tail = self._row_members + TAIL % (contract.ROW_MARK, json.dumps(run_id))
         return tail + END, tail + LATE
 
     def _begin(self, run_id: str, run: Any) -> None:
-        # After the first line: `owner` is decided when the writer opens its file. Before, two
-        # processes of one rank would replace each other's wandb_runs.json.
+        # After the first line, which decides whose file this process writes (`Runs`).
         with self._lock:
             if run_id in self.unfinished:
                 return
-            if self._runs is None:
-                self._runs = Runs(self.writer.directory, self.writer.owner, self._identity)
             self._runs.begin(run_id, run)
             if self.sampler is not None:
                 self.sampler.start()
@@ -130,9 +136,26 @@ class Journal:
         with self._lock:
             # First, so that a failure below is not repeated by each log call that follows.
             self.progress_due = now + PROGRESS
-            if self._runs is not None:
+            if self.unfinished:
                 counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
-                self._runs.progress(counts, self.writer.lost)
+                self._runs.progress(counts, self._lost())
+
+    def abandon(self) -> None:
+        """Let go of the file in a forked child, whose parent goes on writing it."""
+        self._writer.abandon()
+
+    def _write_later(self, line: bytes) -> bool:
+        assert self._thread is not None
+        return self._thread.submit(functools.partial(self._writer.write, line), len(line))
+
+    def _lost(self) -> int:
+        return self._writer.lost + (0 if self._thread is None else self._thread.refused)
+
+
+def at_once(work: Callable[[], Any]) -> bool:
+    """Do file work where it is asked for: on a file system that does not hang."""
+    work()
+    return True
 
 
 def id_of(run: Any) -> str:

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replaces small JSON files atomically: a reader finds the old one or the new one, whole.
 
-It must never write into the file that a reader may have open.
+It must never write into the file that a reader may have open, nor leave half a file behind.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
+
+from primus_lens_hook.recording.safe_open import open_regular
+
+LONGEST = 1 << 24  # bytes that are read of a file which somebody else may have written
 
 
 def replace(path: str, value: Any) -> None:
@@ -17,8 +22,26 @@ def replace(path: str, value: Any) -> None:
     # name the two would write into each other's half. In the same directory, since rename does
     # not cross file systems.
     temporary = "%s.%d" % (path, os.getpid())
-    with open(temporary, "w") as file:
-        json.dump(value, file)
-    # Not os.rename, which fails on Windows if the file exists. No fsync: after a power failure
-    # the file may be empty, which readers take for none; to wait for a disk is worse.
-    os.replace(temporary, path)
+    # Removed, then made anew: what has the name is a dead process's, or a link put in its place.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    fd = open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        with open(fd, "w") as file:
+            json.dump(value, file)
+        # Not os.rename, which fails on Windows if the file exists. No fsync: after a power failure
+        # the file may be empty, which readers take for none; to wait for a disk is worse.
+        os.replace(temporary, path)
+    except BaseException:  # a full disk, a signal handler
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def load(path: str) -> Any:
+    """What `path` holds; None for no file, no JSON or something that is no small file."""
+    try:
+        with open(open_regular(path, os.O_RDONLY)) as file:
+            return json.loads(file.read(LONGEST))
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -7,20 +7,25 @@ prints one warning, and is written to `wandb_hook.json`. It must never raise int
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from primus_lens_hook import identity
 from primus_lens_hook.interruption import from_signal_handler
-from primus_lens_hook.recording import status
+from primus_lens_hook.recording import mounts, status
 from primus_lens_hook.recording.journal import CountsOf, Journal
+from primus_lens_hook.recording.rank_directory import rank_directories
 from primus_lens_hook.recording.scalars import LARGE, MICROSECONDS
-from primus_lens_hook.recording.writer import Writer, rank_directory
+from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.settings import Settings
 from primus_lens_hook.warn_once import describe, warn_once
+
+if TYPE_CHECKING:
+    from primus_lens_hook.recording.writer_thread import WriterThread
 
 NO_ROW = (None, ())  # of data that wandb will refuse
 
@@ -40,6 +45,7 @@ class Recorder:
         self._system: Dict[str, Any] = {}  # what the sampler has reported, for wandb_hook.json
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
+        self._thread = self._thread_for(self._output_path)
         # Opened by the first log call, not here: spawned workers set RANK and LOCAL_RANK after
         # they have imported wandb, and most processes that import it never log.
         self._journal: Optional[Journal] = None
@@ -47,6 +53,7 @@ class Recorder:
         # A handler that logs while the first call opens the files would wait for itself.
         self._opening = threading.RLock()
         self._broken = False
+        self._is_child = False  # of a process that records for this rank
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -130,7 +137,7 @@ class Recorder:
             now = time.time()
             time_and_step = (*divmod(int(now * MICROSECONDS), MICROSECONDS), step)
             line = template % (time_and_step + values) + newest[2][0]
-            journal.writer.write(line.encode())
+            journal.write(line.encode())
             if now > journal.progress_due:
                 journal.note_progress(now)
         except Exception as error:
@@ -145,6 +152,9 @@ class Recorder:
             return
         try:
             self._journal.finish(run)
+            # A signal handler that finishes a run may go on to os._exit, which skips atexit.
+            if self._thread is not None:
+                self._thread.drain()
         except Exception as error:
             self._give_up(error)
 
@@ -158,17 +168,35 @@ class Recorder:
 
     def report(self, result: str, reason: str = "") -> None:
         """Write `wandb_hook.json` of this process. Never raises."""
-        if self._output_path is not None:
-            # The environment is read anew: a spawned worker learns its rank after the import.
-            who = identity.read(os.environ)
-            status.report(rank_directory(self._output_path, who), result, reason, self._system)
+        if self._output_path is None:
+            return
+        # The environment is read anew: a spawned worker learns its rank after the import.
+        directories = rank_directories(self._output_path, identity.read(os.environ))
+        record = status.describe(result, reason, self._system)
+        work = functools.partial(status.write, directories, record)
+        work() if self._thread is None else self._thread.submit(work)
+
+    def _thread_for(self, output_path: Optional[str]) -> Optional[WriterThread]:
+        """The thread that does the file work, where the file system can hang."""
+        if output_path is None or mounts.hanging_type(output_path) is None:
+            return None
+        from primus_lens_hook.recording.writer_thread import WriterThread
+
+        return WriterThread(self._give_up)
 
     def _open_journal(self, output_path: str) -> Journal:
         with self._opening:  # two threads may log first
             if self._journal is None:
                 who = identity.read(os.environ)
-                writer = Writer(rank_directory(output_path, who), self._max_bytes)
-                journal = Journal(writer, who, self._step_fix_counts)
+                writer = Writer(
+                    rank_directories(output_path, who),
+                    self._max_bytes,
+                    holds=self._thread is None,
+                    is_child=self._is_child,
+                )
+                journal = Journal(writer, who, self._step_fix_counts, self._thread)
+                if self._thread is not None:
+                    self._thread.begin(writer.release)
                 if self._enhance_metrics:
                     # Imported only on request: ctypes, and a thread that reads the machine.
                     from primus_lens_hook.system.sampler import Sampler
@@ -191,7 +219,10 @@ class Recorder:
         # worker that never logs must leave no file and hold no descriptor.
         journal, self._journal = self._journal, None
         if journal is not None:
-            journal.writer.abandon()
+            self._is_child = True
+            # Where the file system can hang, so can the closing; there the file is rarely open.
+            if self._thread is None:
+                journal.abandon()
 
     def _give_up(self, error: Exception) -> None:
         # For good, not for this call: what failed once may fail at each call, and a training

@@ -7,32 +7,39 @@ failure to write it is one warning and must never stop the records, which matter
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import platform
 import socket
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from primus_lens_hook import __version__, contract
 from primus_lens_hook.identity import Identity
+from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.warn_once import warn_once
 
 KEPT = 100  # runs per file; a sweep goes through thousands in one process
+LONGEST = 1_000  # characters of a text, and tags: the file is replaced every few seconds
+Submit = Callable[..., bool]  # has file work done: at once, or later in a thread
 TEXTS = ("project", "entity", "name", "group", "job_type")
 
 
 class Runs:
     """The runs of one process in one rank directory, newest last."""
 
-    def __init__(self, directory: str, owner: str, identity: Identity) -> None:
-        name = contract.RUNS_STEM + owner + contract.RUNS_SUFFIX
-        self._path = os.path.join(directory, name)
+    def __init__(self, writer: Writer, identity: Identity, submit: Submit) -> None:
+        self._writer = writer  # knows the directory, once it has opened a file there
         self._identity = identity
-        self._runs: Dict[str, Dict[str, Any]] = _load(self._path)
+        self._submit = submit
+        self._runs: Dict[str, Dict[str, Any]] = {}
+        # Of processes before this one, in a restarted container: a process that does not know
+        # them would delete them. Read with the first write, as the file may be slow to read.
+        self._earlier: Optional[Dict[str, Dict[str, Any]]] = None
 
     def begin(self, run_id: str, run: Any) -> None:
         """Note a run that logs for the first time in this process."""
@@ -89,10 +96,27 @@ class Runs:
         self._save()
 
     def _save(self) -> None:
+        # A copy: whoever writes it may do so later, in another thread.
+        self._submit(functools.partial(self._write, {i: dict(r) for i, r in self._runs.items()}))
+
+    def _write(self, runs: Dict[str, Dict[str, Any]]) -> None:
+        """Merge with what is there and replace the file; this is file work."""
+        # Only when the first line is written it is known which process of the rank this is. Two
+        # of them that write one file would lose each other's runs.
+        if self._writer.directory is None:
+            return
+        name = contract.RUNS_STEM + self._writer.owner + contract.RUNS_SUFFIX
+        path = os.path.join(self._writer.directory, name)
         try:
-            jsonfile.replace(self._path, self._runs)
+            if self._earlier is None:
+                found = jsonfile.load(path)
+                self._earlier = found if isinstance(found, dict) else {}
+            merged = {**{i: r for i, r in self._earlier.items() if i not in runs}, **runs}
+            jsonfile.replace(path, dict(list(merged.items())[-KEPT:]))
         except OSError as error:
-            warn_once("runs", "cannot write %s: %s" % (self._path, error.strerror or error))
+            if from_signal_handler(error):
+                raise
+            warn_once("runs", "cannot write %s: %s" % (path, error.strerror or error))
 
 
 def describe(run: Any) -> Dict[str, Any]:
@@ -101,14 +125,15 @@ def describe(run: Any) -> Dict[str, Any]:
     # neither None nor JSON: whatever is not plainly text counts as unknown.
     known: Dict[str, Any] = {name: _text(run, name) for name in TEXTS}
     tags = _attribute(run, "tags")
-    known["tags"] = [str(tag) for tag in tags] if isinstance(tags, (tuple, list)) else []
+    tags = tags[:LONGEST] if isinstance(tags, (tuple, list)) else []
+    known["tags"] = [str(tag)[:LONGEST] for tag in tags]
     known["mode"] = _text(_attribute(run, "settings"), "mode")
     return known
 
 
 def _text(owner: Any, name: str) -> Optional[str]:
     value = _attribute(owner, name)
-    return value if type(value) is str and value else None
+    return value[:LONGEST] if type(value) is str and value else None
 
 
 def _attribute(owner: Any, name: str) -> Any:
@@ -116,14 +141,3 @@ def _attribute(owner: Any, name: str) -> Any:
         return getattr(owner, name, None)
     except Exception:  # wandb's properties raise on finished and on detached runs
         return None
-
-
-def _load(path: str) -> Dict[str, Dict[str, Any]]:
-    # A process before this one, in a restarted container, has written its runs here: a process
-    # that does not know them would delete them. The file is the user's to spoil.
-    try:
-        with open(path) as file:
-            runs = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return runs if isinstance(runs, dict) else {}

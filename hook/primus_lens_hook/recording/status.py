@@ -12,9 +12,10 @@ import os
 import platform
 import sys
 import time
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping, Sequence
 
 from primus_lens_hook import __version__, contract
+from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.recording import jsonfile
 
 PATCHED = "patched"
@@ -22,11 +23,11 @@ DECLINED = "declined"
 FAILED = "failed"
 
 
-def report(directory: str, status: str, reason: str, system: Mapping[str, Any]) -> None:
-    """Replace the status in the rank directory; `system` is what the sampler has reported."""
-    record = {
+def describe(result: str, reason: str, system: Mapping[str, Any]) -> Dict[str, Any]:
+    """The status of this process; `system` is what the sampler has reported."""
+    return {
         "timestamp": time.time(),
-        "outcome": status,  # a field of a file that others read: its name is final
+        "outcome": result,  # a field of a file that others read: its name is final
         "reason": reason,
         "pid": os.getpid(),
         "hook": __version__,
@@ -35,8 +36,16 @@ def report(directory: str, status: str, reason: str, system: Mapping[str, Any]) 
         "python": platform.python_version(),
         **system,
     }
-    try:
-        os.makedirs(directory, exist_ok=True)
-        jsonfile.replace(os.path.join(directory, contract.STATUS_FILE), record)
-    except Exception:  # a path of the config file may be none at all (ValueError)
+
+
+def write(directories: Sequence[str], record: Mapping[str, Any]) -> None:
+    """Replace the status in the first rank directory that lets us. Never raises."""
+    for directory in directories:
+        try:
+            os.makedirs(directory, exist_ok=True)
+            jsonfile.replace(os.path.join(directory, contract.STATUS_FILE), record)
+        except Exception as error:  # a path of the config file may be none at all (ValueError)
+            if from_signal_handler(error):
+                raise
+            continue
         return

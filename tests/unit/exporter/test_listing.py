@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import re
 import time
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
+
+OURS = re.compile("[a-z0-9]+")
 
 
 class Owner(Watched):
@@ -36,7 +39,7 @@ def owner():
 @pytest.fixture
 def listing(tmp_path, watcher, owner):
     root = SafeDirectory(str(tmp_path), hold=True)
-    yield Listing(root, ".", watcher, owner)
+    yield Listing(root, ".", OURS, watcher, owner)
     root.close()
 
 
@@ -79,6 +82,18 @@ def test_only_so_many_entries_are_looked_at(tmp_path, listing):
     assert not listing.cut
 
 
+def test_other_names_do_not_count_but_are_not_looked_at_for_ever(tmp_path, listing):
+    for number in range(60):
+        (tmp_path / f"checkpoint-{number}").touch()
+    (tmp_path / "ours").touch()
+    assert names(listing, 4) == ["ours"]
+    assert not listing.cut
+    for number in range(60):
+        (tmp_path / f"more-{number}").touch()
+    names(listing, 4)
+    assert listing.cut
+
+
 def test_the_owner_hears_of_what_happens(tmp_path, listing, watcher, owner):
     listing.changed(1)
     (tmp_path / "a").touch()
@@ -109,7 +124,7 @@ def test_after_a_flood_of_events_everything_is_looked_at(tmp_path, listing, watc
     quiet = tmp_path / "quiet"
     quiet.mkdir()
     other = Owner()
-    Listing(SafeDirectory(str(quiet), hold=True), ".", watcher, other).changed(1)
+    Listing(SafeDirectory(str(quiet), hold=True), ".", OURS, watcher, other).changed(1)
     listing.changed(1)
     for number in range(limit + 10):
         (tmp_path / str(number)).touch()
@@ -122,7 +137,7 @@ def test_a_renamed_directory_is_still_listened_to_when_its_old_name_is_given_up(
     (tmp_path / "old").mkdir()
     root, owners = SafeDirectory(str(tmp_path), hold=True), (Owner(), Owner())
     before, after = (
-        Listing(root, n, watcher, o) for n, o in zip(("old", "new"), owners, strict=True)
+        Listing(root, n, OURS, watcher, o) for n, o in zip(("old", "new"), owners, strict=True)
     )
     before.changed(1)
     (tmp_path / "old").rename(tmp_path / "new")

@@ -60,7 +60,7 @@ def train(training, is_shared, output):
 
 def close(recorder):
     if recorder._journal is not None:
-        recorder._journal.writer.abandon()
+        recorder._journal.abandon()
 
 
 def act(run, step_fix, number, what, *arguments):
@@ -137,7 +137,7 @@ def test_it_is_taken(monkeypatch, tmp_path):
 
 
 def test_a_run_whose_first_line_was_lost_is_known_by_a_later_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(writer, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(writer, "FIRST_PAUSE", 0)
     recorder = Recorder(Settings(output_path=str(tmp_path / "node")))
     (tmp_path / "node").write_text("where the directory should be")
     run = repaired(recorder)[0]()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.recording.retention import MOST_FILES
 from primus_lens_hook.recording.writer import Writer
 
 MAX = 64 * 1024
@@ -25,7 +27,7 @@ def numbers(directory):
 
 
 def test_rotation_keeps_the_newest_within_the_limit(tmp_path):
-    writer = Writer(str(tmp_path), MAX)
+    writer = Writer([str(tmp_path)], MAX)
     for i in range(5000):
         assert writer.write(line(i))
     kept = numbers(tmp_path)
@@ -36,18 +38,18 @@ def test_rotation_keeps_the_newest_within_the_limit(tmp_path):
 
 
 def test_a_line_longer_than_a_segment_gets_its_own(tmp_path):
-    writer = Writer(str(tmp_path), MAX)
+    writer = Writer([str(tmp_path)], MAX)
     for i in range(3):
         assert writer.write(line(i, MAX))
     assert numbers(tmp_path)[-1] == 2
 
 
 def test_a_second_process_gets_its_own_file(tmp_path):
-    Writer(str(tmp_path), MAX).write(line(1))
-    first = Writer(str(tmp_path), MAX)
+    Writer([str(tmp_path)], MAX).write(line(1))
+    first = Writer([str(tmp_path)], MAX)
     first.write(line(1))
     program = "import sys; from primus_lens_hook.recording.writer import Writer as W; "
-    program += f"w = W({str(tmp_path)!r}, {MAX}); w.write(b'2\\n'); print(w.owner)"
+    program += f"w = W([{str(tmp_path)!r}], {MAX}); w.write(b'2\\n'); print(w.owner)"
     owner = subprocess.check_output([sys.executable, "-c", program], text=True).strip()
     assert owner.startswith(".p")
     assert f"wandb_metrics{owner}.jsonl" in names(tmp_path)
@@ -56,7 +58,7 @@ def test_a_second_process_gets_its_own_file(tmp_path):
 def test_the_next_process_goes_on_with_the_file(tmp_path):
     for i in range(3):
         program = "from primus_lens_hook.recording.writer import Writer as W; "
-        program += f"W({str(tmp_path)!r}, {MAX}).write(b'{i}\\n')"
+        program += f"W([{str(tmp_path)!r}], {MAX}).write(b'{i}\\n')"
         subprocess.run([sys.executable, "-c", program], check=True)
     assert names(tmp_path) == ["wandb_metrics.jsonl"]
     assert numbers(tmp_path) == [0, 1, 2]
@@ -65,35 +67,70 @@ def test_the_next_process_goes_on_with_the_file(tmp_path):
 def test_files_of_dead_processes_are_pruned_too(tmp_path):
     for pid in range(10):
         (tmp_path / f"wandb_metrics.p{pid}.jsonl").write_bytes(b"x" * MAX)
-    Writer(str(tmp_path), MAX).write(line(1))
+    Writer([str(tmp_path)], MAX).write(line(1))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= MAX
+
+
+def test_files_of_many_processes_are_pruned(tmp_path):
+    for pid in range(600):
+        (tmp_path / f"wandb_metrics.p{pid}.jsonl").write_bytes(b"{}\n")
+        (tmp_path / f"wandb_runs.p{pid}.json").write_bytes(b"{}")
+        (tmp_path / f"checkpoint{pid}").touch()
+    Writer([str(tmp_path)], MAX).write(line(1))
+    left = names(tmp_path)
+    assert len([name for name in left if name.startswith("wandb_")]) <= MOST_FILES + 1
+    owners = {name.split(".")[1] for name in left if name.startswith("wandb_runs")}
+    assert owners == {name.split(".")[1] for name in left if ".p" in name}
+    assert len(left) - 600 == len([name for name in left if name.startswith("wandb_")])
+
+
+def test_what_a_killed_process_has_not_completed_is_deleted(tmp_path):
+    for name in "wandb_runs.json.7", "wandb_runs.p9.json.9", "wandb_hook.json.7":
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / "wandb_runs.json.8").touch()  # its process may be at it
+    Writer([str(tmp_path)], MAX).write(line(1))
+    assert names(tmp_path) == ["wandb_metrics.jsonl", "wandb_runs.json.8"]
+
+
+def test_a_link_in_the_place_of_a_half_written_file(tmp_path):
+    (tmp_path / "target").write_text("keep")
+    (tmp_path / f"a.json.{os.getpid()}").symlink_to(tmp_path / "target")
+    jsonfile.replace(str(tmp_path / "a.json"), {})
+    assert (tmp_path / "target").read_text() == "keep"
+    assert (tmp_path / "a.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_json_file_is_not_read(tmp_path, make):
+    make(tmp_path / "a.json")
+    assert jsonfile.load(str(tmp_path / "a.json")) is None
 
 
 def test_a_torn_line_is_ended_before_the_next(tmp_path):
     (tmp_path / "wandb_metrics.jsonl").write_bytes(b'{"timestamp":1')
-    Writer(str(tmp_path), MAX).write(b"{}\n")
+    Writer([str(tmp_path)], MAX).write(b"{}\n")
     assert (tmp_path / "wandb_metrics.jsonl").read_bytes() == b'{"timestamp":1\n{}\n'
 
 
 @pytest.mark.parametrize(
     "make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/passwd", path)]
 )
-def test_something_else_in_the_files_place(tmp_path, make, capsys):
+def test_something_else_in_the_files_place(tmp_path, make):
     make(tmp_path / "wandb_metrics.jsonl")
-    writer = Writer(str(tmp_path), MAX)
-    assert not writer.write(line(1))
-    assert not writer.write(line(2))
-    assert writer.lost == 2
+    writer = Writer([str(tmp_path)], MAX)
+    assert writer.write(line(1))
+    assert (tmp_path / f"wandb_metrics.p{os.getpid()}.jsonl").read_bytes() == line(1)
 
 
 def test_a_foreign_link_in_the_directory_does_not_stop_the_writer(tmp_path):
     (tmp_path / "wandb_metrics.1.jsonl").symlink_to("/etc/passwd")
-    writer = Writer(str(tmp_path), MAX)
+    writer = Writer([str(tmp_path)], MAX)
     assert all(writer.write(line(i)) for i in range(3000))
 
 
 def test_a_signal_handler_that_writes_while_a_line_is_written(tmp_path):
-    writer = Writer(str(tmp_path), 1 << 30)
+    writer = Writer([str(tmp_path)], 1 << 30)
     previous = signal.signal(signal.SIGALRM, lambda *_: writer.write(line(-1)))
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An open file that is appended to, and the certainty that its descriptor is still that file.
+
+A training may close all descriptors, as daemons do, and open a checkpoint that gets our number.
+Nothing may be written to that, and it must never be closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import Tuple
+
+from primus_lens_hook.interruption import from_signal_handler
+
+LOOK_SECONDS = 1.0  # how often to look whether the file is still in its directory
+# The position that our descriptor has between two lines, a random number below 2 GiB: whatever
+# has another position is not our file. Appending does not depend on the position. To ask for it
+# costs a tenth of what fstat does, and each log call pays for that.
+MARK = int.from_bytes(os.urandom(4), "big") >> 1
+
+
+class AppendFile:
+    """One descriptor, opened with O_APPEND, and the bytes in its file."""
+
+    __slots__ = ("_fd", "_look_at", "id", "size")
+
+    def __init__(self, fd: int) -> None:
+        status = os.fstat(fd)
+        self._fd = fd
+        self._look_at = 0.0  # monotonic
+        self.id: Tuple[int, int] = (status.st_ino, status.st_dev)
+        self.size = status.st_size
+
+    def is_ours(self, now: float) -> bool:
+        """Whether the descriptor still is this file, and the file has a name; `now` is monotonic.
+
+        Raises what a signal handler raises.
+        """
+        try:
+            if now < self._look_at and os.lseek(self._fd, 0, os.SEEK_CUR) == MARK:
+                return True
+            status = os.fstat(self._fd)
+            # Without a name, the file has been removed under us (a cleanup job, a test's tmp_path):
+            # writing goes on well, and nobody will ever read it.
+            if (status.st_ino, status.st_dev) != self.id or not status.st_nlink:
+                return False
+            os.lseek(self._fd, MARK, os.SEEK_SET)
+        except OSError as error:  # EBADF, or ESPIPE of a pipe or socket; ESTALE of our own file
+            if from_signal_handler(error):
+                raise
+            return False
+        self._look_at = now + LOOK_SECONDS
+        self.size = status.st_size
+        return True
+
+    def append(self, line: bytes) -> None:
+        """Write one line whole. Raises OSError."""
+        # One os.write on an O_APPEND descriptor: the line is in the kernel before the call returns,
+        # so SIGKILL loses nothing, and a line is never in the middle of another. A buffered file
+        # of Python would keep 8 KiB back, and a forked child would write the parent's buffer a
+        # second time.
+        written = os.write(self._fd, line)
+        if written != len(line):
+            # A full disk takes what fits of a line, which is no error to the kernel: ENOSPC comes
+            # with the next one only. The exporter would drop a torn line and the one behind it.
+            os.ftruncate(self._fd, self.size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.size += written
+        os.lseek(self._fd, MARK, os.SEEK_SET)
+
+    def end_torn_line(self) -> None:
+        """Write a newline if the last line has none. Raises OSError."""
+        # A process before us was killed within a write, or the node lost power. Without this the
+        # first line of ours would be lost with that one.
+        if self.size:
+            os.lseek(self._fd, -1, os.SEEK_END)
+            if os.read(self._fd, 1) != b"\n":
+                self.append(b"\n")
+
+    def close(self) -> None:
+        """Close the descriptor if it still is this file."""
+        # Not twice: close() may fail with EIO on NFS, and a second close of the number would hit
+        # whatever the training has opened meanwhile.
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            status = os.fstat(fd)
+            if (status.st_ino, status.st_dev) == self.id:
+                os.close(fd)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file system that hangs or fails as a test says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support.repository import ROOT
+
+
+class FaultyMount:
+    """The mount point `path` over the directory `source`; see `fuse_daemon` for the faults."""
+
+    def __init__(self, directory, **faults):
+        self.path, self.source = directory / "mount", directory / "source"
+        self._faults = directory / "faults.json"
+        self._first = faults
+
+    def __enter__(self):
+        if not os.access("/dev/fuse", os.W_OK):
+            pytest.skip("no /dev/fuse that this user may open")
+        self.path.mkdir()
+        self.source.mkdir()
+        self.source.chmod(0o777)
+        self._faults.touch()
+        self.fail(**self._first)
+        command = [sys.executable, "-m", "support.fuse_daemon"]
+        command += [self.source, self.path, self._faults]
+        self._daemon = subprocess.Popen(command, cwd=ROOT / "tests", stderr=subprocess.PIPE)
+        self.pid = self._daemon.pid
+        while not os.path.ismount(self.path):
+            if self._daemon.poll() is not None:
+                errors = self._daemon.communicate()[1].decode()
+                assert "Unable to find libfuse" in errors, errors
+                pytest.skip("libfuse is not installed: apt-get install fuse3")
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_):
+        # First: whatever still waits for an answer gets an error then.
+        self._daemon.kill()
+        self._daemon.communicate()
+        subprocess.run(["umount", "--lazy", self.path], check=True)
+
+    def fail(self, **faults):
+        """From now on operations have errors, each so often: `write=("EDQUOT", 3)`."""
+        # Padded, in place: the daemon has the file open.
+        with self._faults.open("r+") as file:
+            file.write(json.dumps(faults).ljust(200))
+
+    def freeze(self):
+        """Answer nothing until `thaw`."""
+        self._daemon.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Answer everything that waits."""
+        self._daemon.send_signal(signal.SIGCONT)
