@@ -19,6 +19,7 @@ from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.manager import StepFix
 from primus_lens_hook.step_fix.wandb_run import Methods
+from primus_lens_hook.tensorboard import sync
 from primus_lens_hook.wandb_step import current_step
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
@@ -71,6 +72,7 @@ def apply(module: Any, hook: Optional[Hook] = None) -> None:
     wrap(run_class, "_finish" if hasattr(run_class, "_finish") else "finish", _noting_finish, hook)
     globals_module = getattr(module, "module", None)  # wandb.sdk.lib.module
     bypass.record_disabled_runs(globals_module, run_class, hook.recorder)
+    sync.record_synced(run_class, hook.recorder, hook.step_fix.newest_step)
     rebind_live_run()
     hook.recorder.report(status.PATCHED)
 
@@ -115,6 +117,8 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
             return native(self, data, step, commit, *more, **named)
         guard, call, is_served = known
         training_step = call.training_step
+        if training_step is None:
+            training_step = sync.newest_step(self)
         if training_step is None:  # nothing but wandb's counter is known
             training_step = current_step(self)
         # Before wandb: native wandb hands the row to another process and returns, and SIGKILL then

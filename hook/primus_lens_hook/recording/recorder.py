@@ -57,6 +57,11 @@ class Recorder:
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(after_in_child=self._after_fork)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the settings ask for records."""
+        return self._output_path is not None
+
     def snapshot(self, data: Any) -> Tuple[Optional[Dict[str, Any]], Tuple[str, ...]]:
         """The row as it is now, and its keys: another thread may go on changing the caller's dict.
 

@@ -178,6 +178,11 @@ class StepFix:
         guard = vars(run).get(ATTRIBUTE)
         return guard.context.counts.as_dict() if guard is not None and self.allowed else None
 
+    def newest_step(self, run: Any) -> Optional[int]:
+        """The newest training step that the log calls of a run have shown."""
+        guard = vars(run).get(ATTRIBUTE)
+        return None if guard is None else guard.context.steps.newest  # type: ignore[no-any-return]
+
     def failed(self, fault: Exception) -> None:
         if from_signal_handler(fault):
             raise fault

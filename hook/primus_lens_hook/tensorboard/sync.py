@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records the values of the event writers whose directories wandb reads.
+
+wandb tells a run of each such directory while its writer is made. From then on each event that a
+writer of that directory takes is a record. It must never change what a writer does, and a value
+that a writer refuses is none.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+import weakref
+from typing import Any, Callable, Dict, Iterator, Optional, Union
+
+from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.recording.recorder import Recorder
+from primus_lens_hook.tensorboard.events import values_of
+from primus_lens_hook.tensorboard.namespaces import (
+    CoreNamespaces,
+    Directory,
+    OldNamespaces,
+    absolute,
+)
+from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.warn_once import describe, warn_once
+from primus_lens_hook.wrapping import is_wrapped, wrap
+
+# The modules that have a class EventFileWriter of their own. That of torch.utils.tensorboard is
+# TensorBoard's. Through TensorFlow's no `tf.summary` of TensorFlow 2 passes: that writes in C++.
+MODULES = (
+    "tensorboard.summary.writer.event_file_writer",
+    "tensorboardX.event_file_writer",
+    "tensorflow.python.summary.writer.event_file_writer",
+)
+ATTRIBUTE = "_primus_lens_tensorboard"  # of wandb's runs and of the writers
+
+StepOf = Callable[[Any], Optional[int]]
+
+
+class SyncedRun:
+    """A run that wandb reads event files for."""
+
+    def __init__(self, run: Any) -> None:
+        # The directories of a sweep with a thousand runs must not keep the runs.
+        self.run = weakref.ref(run)
+        self.steps = TrainingStep()
+        self.namespaces: Union[CoreNamespaces, OldNamespaces] = (
+            CoreNamespaces() if _has_core() else OldNamespaces()
+        )
+
+
+class SyncedDirectory:
+    """A directory of event files that wandb reads for a run."""
+
+    def __init__(self, synced: SyncedRun, directory: Directory) -> None:
+        self.synced = synced
+        self.directory = directory
+        self.plugins: Dict[str, str] = {}
+
+
+class TensorBoard:
+    """The event writers of this process.
+
+    `step_of` finds the newest training step that the log calls of a run have shown.
+    """
+
+    def __init__(self, recorder: Recorder, step_of: StepOf) -> None:
+        self._recorder = recorder
+        self._step_of = step_of
+        self._directories: Dict[str, SyncedDirectory] = {}  # by absolute path
+        self._broken = False
+        self._renew_lock()
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            # Another thread of the parent may have held the lock.
+            os.register_at_fork(after_in_child=self._renew_lock)
+
+    def announce(
+        self,
+        run: Any,
+        logdir: Any = None,
+        _save: Any = None,
+        root_logdir: Any = None,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        """Note that wandb reads this directory for the run from now on. Never raises."""
+        if not self._broken and isinstance(logdir, str):
+            self._fenced(lambda: self._announce(run, logdir, root_logdir or ""))
+
+    def made(self, writer: Any, logdir: Any = None, *_: Any, **__: Any) -> None:
+        """Note a new writer. Never raises."""
+        # wandb reads the files that begin after it has been told of their directory: one that a
+        # writer has open already stays unread, even where others of the directory are read.
+        if not self._broken and isinstance(logdir, str):
+            directory = self._directories.get(absolute(logdir))
+            if directory is not None:
+                setattr(writer, ATTRIBUTE, directory)
+
+    def written(self, writer: Any, event: Any = None, *_: Any, **__: Any) -> None:
+        """Record an event that a writer has taken. Never raises."""
+        directory = getattr(writer, ATTRIBUTE, None)
+        # A closed writer of tensorboardX ignores what it is given.
+        if directory is not None and not self._broken and not getattr(writer, "_closed", False):
+            self._fenced(lambda: self._record(directory, event))
+
+    def _announce(self, run: Any, logdir: str, root: str) -> None:
+        with self._lock:
+            synced = vars(run).get(ATTRIBUTE)
+            if synced is None:
+                # vars, not setattr: wandb's Run refuses unknown names
+                synced = vars(run)[ATTRIBUTE] = SyncedRun(run)
+            directory = synced.namespaces.add(logdir, root)
+            self._directories[absolute(logdir)] = SyncedDirectory(synced, directory)
+        # Now, not at an import: wandb tells from within the constructor of a writer, whose module
+        # is loaded, and a training without any pays nothing.
+        for writer_class in _writer_classes():
+            if not is_wrapped(writer_class.add_event):
+                wrap(writer_class, "__init__", _noting_writer, self)
+                wrap(writer_class, "add_event", _recording_event, self)
+
+    def _record(self, to: SyncedDirectory, event: Any) -> None:
+        try:
+            values = values_of(event, to.plugins)
+            step = event.step  # 0 where the caller has given none
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            return  # no event, or one of a TensorBoard of the future
+        run = to.synced.run()
+        if values and run is not None:
+            row = {to.directory.key(tag): value for tag, value in values.items()}
+            keys = tuple(row)
+            synced = to.synced
+            with self._lock:
+                late = synced.steps.of(step, row, keys)[2]
+                synced.steps.note(step, keys)
+            # In a run whose log calls show steps too, TensorBoard's are another counter.
+            late = late or self._step_of(run) is not None
+            self._recorder.record(run, row, step, late)
+
+    def _fenced(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            if from_signal_handler(error):
+                raise
+            self._broken = True
+            reason = describe(error)
+            warn_once("tensorboard", "TensorBoard is not recorded after an internal error: " + reason)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()  # re-entrant: a signal handler may log
+
+
+def record_synced(run_class: Any, recorder: Recorder, step_of: StepOf) -> None:
+    """Record what wandb reads out of event files, where this wandb tells its runs of them."""
+    if recorder.is_on and callable(getattr(run_class, "_tensorboard_callback", None)):
+        wrap(run_class, "_tensorboard_callback", _announcing, _the_tensorboard(recorder, step_of))
+
+
+# Once per process, not per import of wandb: the writers' classes are wrapped once, too.
+@functools.lru_cache(maxsize=None)
+def _the_tensorboard(recorder: Recorder, step_of: StepOf) -> TensorBoard:
+    return TensorBoard(recorder, step_of)
+
+
+def newest_step(run: Any) -> Optional[int]:
+    """The newest step of the run's TensorBoard, if it has any."""
+    synced = run.__dict__.get(ATTRIBUTE)
+    return None if synced is None else synced.steps.newest
+
+
+def _announcing(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def _tensorboard_callback(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = native(self, *args, **kwargs)
+        tensorboard.announce(self, *args, **kwargs)
+        return answer
+
+    return _tensorboard_callback
+
+
+def _noting_writer(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        native(self, *args, **kwargs)
+        tensorboard.made(self, *args, **kwargs)
+
+    return __init__
+
+
+def _recording_event(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
+    @functools.wraps(native)
+    def add_event(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # First the writer: what it refuses is no value. It hands the event to a thread and
+        # returns, so that SIGKILL loses it there, and not here.
+        answer = native(self, *args, **kwargs)
+        tensorboard.written(self, *args, **kwargs)
+        return answer
+
+    return add_event
+
+
+def _writer_classes() -> Iterator[Any]:
+    """The classes themselves, below those that wandb puts in their places."""
+    for name in MODULES:
+        named = getattr(sys.modules.get(name), "EventFileWriter", None)
+        for each in getattr(named, "__mro__", ()):
+            if "add_event" in vars(each) and "__init__" in vars(each):
+                yield each
+
+
+def _has_core() -> bool:
+    """Whether wandb-core reads the files: from 0.18 on, unless the user has refused it."""
+    version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
+    return [int(part) for part in version.split(".")[:2] if part.isdigit()] >= [0, 18]
