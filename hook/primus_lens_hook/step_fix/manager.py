@@ -181,7 +181,7 @@ class StepFix:
     def newest_step(self, run: Any) -> Optional[int]:
         """The newest training step that the log calls of a run have shown."""
         guard = vars(run).get(ATTRIBUTE)
-        return None if guard is None else guard.context.steps.newest  # type: ignore[no-any-return]
+        return None if guard is None else guard.context.steps.newest
 
     def failed(self, fault: Exception) -> None:
         if from_signal_handler(fault):

@@ -12,7 +12,12 @@ from typing import Any, Dict, Optional
 
 # Fields of a TensorProto that hold numbers, by its data type: name, and the format of one of them
 # in `tensor_content`, in the machine's own byte order as TensorBoard has it.
-NUMBERS = {1: ("float_val", "f"), 2: ("double_val", "d"), 3: ("int_val", "i"), 9: ("int64_val", "q")}
+NUMBERS = {
+    1: ("float_val", "f"),
+    2: ("double_val", "d"),
+    3: ("int_val", "i"),
+    9: ("int64_val", "q"),
+}
 
 
 def _media(name: str) -> Any:

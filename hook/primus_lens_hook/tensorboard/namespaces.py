@@ -57,7 +57,7 @@ class CoreNamespaces:
     def _name_first(self, common: str) -> None:
         # The values that it has got in the meantime have their keys in the records already.
         directory, until = self._first
-        if len(self._paths) == 2 and time.monotonic() < until:  # noqa: PLR2004 the second one
+        if len(self._paths) == 2 and time.monotonic() < until:
             directory.namespace = _below(common, self._paths[0])
 
 
@@ -71,7 +71,8 @@ class OldNamespaces:
         """A directory that wandb reads from now on, below the root that the user has named."""
         if logdir not in self._directories:
             paths = [*self._directories, logdir]
-            inferred = root or os.path.dirname(os.path.commonprefix(paths))
+            # Of characters, as wandb has it.
+            inferred = root or os.path.dirname(os.path.commonprefix(paths))  # noqa: RUF071
             namespace = logdir.replace(inferred, "").strip("/")
             if not root and len(paths) == 1 and namespace not in ("train", "validation"):
                 namespace = ""
@@ -82,7 +83,10 @@ class OldNamespaces:
 
 def absolute(path: str) -> str:
     """The path as wandb-core has it; a URL of a bucket stays."""
-    return path if "://" in path else os.path.abspath(path)
+    try:
+        return path if "://" in path else os.path.abspath(path)
+    except OSError:  # the working directory is gone
+        return path
 
 
 def _common(one: str, other: str) -> str:

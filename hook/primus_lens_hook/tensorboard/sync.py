@@ -92,12 +92,8 @@ class TensorBoard:
 
     def made(self, writer: Any, logdir: Any = None, *_: Any, **__: Any) -> None:
         """Note a new writer. Never raises."""
-        # wandb reads the files that begin after it has been told of their directory: one that a
-        # writer has open already stays unread, even where others of the directory are read.
         if not self._broken and isinstance(logdir, str):
-            directory = self._directories.get(absolute(logdir))
-            if directory is not None:
-                setattr(writer, ATTRIBUTE, directory)
+            self._fenced(lambda: self._made(writer, logdir))
 
     def written(self, writer: Any, event: Any = None, *_: Any, **__: Any) -> None:
         """Record an event that a writer has taken. Never raises."""
@@ -120,6 +116,13 @@ class TensorBoard:
             if not is_wrapped(writer_class.add_event):
                 wrap(writer_class, "__init__", _noting_writer, self)
                 wrap(writer_class, "add_event", _recording_event, self)
+
+    def _made(self, writer: Any, logdir: str) -> None:
+        # wandb reads the files that begin after it has been told of their directory, whoever
+        # writes them. One that a writer has had open before stays unread.
+        directory = self._directories.get(absolute(logdir))
+        if directory is not None:
+            setattr(writer, ATTRIBUTE, directory)
 
     def _record(self, to: SyncedDirectory, event: Any) -> None:
         try:
@@ -149,7 +152,9 @@ class TensorBoard:
                 raise
             self._broken = True
             reason = describe(error)
-            warn_once("tensorboard", "TensorBoard is not recorded after an internal error: " + reason)
+            warn_once(
+                "tensorboard", "TensorBoard is not recorded after an internal error: " + reason
+            )
 
     def _renew_lock(self) -> None:
         self._lock = threading.RLock()  # re-entrant: a signal handler may log
@@ -185,11 +190,11 @@ def _announcing(native: Callable[..., Any], tensorboard: TensorBoard) -> Callabl
 
 def _noting_writer(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
     @functools.wraps(native)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
         native(self, *args, **kwargs)
         tensorboard.made(self, *args, **kwargs)
 
-    return __init__
+    return init
 
 
 def _recording_event(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
