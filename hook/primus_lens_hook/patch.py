@@ -145,6 +145,7 @@ def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]
         try:
             return native(self, *args, **kwargs)
         finally:
+            sync.finished(self)
             hook.recorder.finished(self)
             hook.step_fix.finished(self)
 

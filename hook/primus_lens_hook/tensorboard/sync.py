@@ -46,6 +46,7 @@ class SyncedRun:
     def __init__(self, run: Any) -> None:
         # The directories of a sweep with a thousand runs must not keep the runs.
         self.run = weakref.ref(run)
+        self.finished = False
         self.steps = TrainingStep()
         self.namespaces: Union[CoreNamespaces, OldNamespaces] = (
             CoreNamespaces() if _has_core() else OldNamespaces()
@@ -133,7 +134,7 @@ class TensorBoard:
                 raise
             return  # no event, or one of a TensorBoard of the future
         run = to.synced.run()
-        if values and run is not None:
+        if values and run is not None and not to.synced.finished:
             row = {to.directory.key(tag): value for tag, value in values.items()}
             keys = tuple(row)
             synced = to.synced
@@ -170,6 +171,13 @@ def record_synced(run_class: Any, recorder: Recorder, step_of: StepOf) -> None:
 @functools.lru_cache(maxsize=None)
 def _the_tensorboard(recorder: Recorder, step_of: StepOf) -> TensorBoard:
     return TensorBoard(recorder, step_of)
+
+
+def finished(run: Any) -> None:
+    """Note that wandb has finished a run: it reads no event file for it any more."""
+    synced = run.__dict__.get(ATTRIBUTE)
+    if synced is not None:
+        synced.finished = True
 
 
 def newest_step(run: Any) -> Optional[int]:

@@ -43,6 +43,14 @@ def train(tmp_path):
     return lambda code, **how: trained(training.run(tmp_path, PRELUDE + code, **how))
 
 
+@pytest.fixture(params=[pytest.param(each, id=each.name) for each in OLD])
+def old(request, wheel):
+    """The path of a Python with an older wandb and TensorBoard's packages."""
+    if matrix.interpreter(request.param.python) is None:
+        pytest.skip(f"no Python {request.param.python} on this machine")
+    return matrix.environment(request.param, wheel)
+
+
 def trained(done):
     assert done.status == 0, done.stderr
     assert done.complaints == []
@@ -72,11 +80,8 @@ def test_several_directories(train):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("cell", [pytest.param(each, id=each.name) for each in OLD])
-def test_several_directories_of_older_wandbs(train, cell, wheel):
-    if matrix.interpreter(cell.python) is None:
-        pytest.skip(f"no Python {cell.python} on this machine")
-    check_several(train(SEVERAL, python=matrix.environment(cell, wheel)))
+def test_several_directories_of_older_wandbs(train, old):
+    check_several(train(SEVERAL, python=old))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,6 @@ SYNCED = {
         wandb.init(project="p", sync_tensorboard=True)
         chosen = tensorboardX.SummaryWriter()
         chosen.add_scalar("loss", 1, 1)
-        chosen.add_scalar("loss", 2)  # no step is step 0
         chosen.close()
         wandb.finish()
     """,
@@ -134,10 +138,19 @@ SYNCED = {
 }
 
 
+def check_synced(train, how, **where):
+    done = train(textwrap.indent(textwrap.dedent(SYNCED[how]), " " * 4), **where)
+    assert event_files.recorded(done) == event_files.synced(done) != []
+
+
 @pytest.mark.parametrize("how", SYNCED)
 def test_what_wandb_syncs_is_recorded(train, how):
-    done = train(textwrap.indent(textwrap.dedent(SYNCED[how]), " " * 4))
-    assert event_files.recorded(done) == event_files.synced(done) != []
+    check_synced(train, how)
+
+
+@pytest.mark.exhaustive
+def test_two_runs_of_older_wandbs(train, old):
+    check_synced(train, "two runs", python=old)
 
 
 def test_two_writers_of_a_directory(train):
@@ -187,16 +200,26 @@ WITHOUT_SYNC = {
 }
 
 
-@pytest.mark.parametrize("how", WITHOUT_SYNC)
-def test_what_wandb_does_not_sync_is_not_recorded(train, how):
-    done = train(f"""
+def check_not_synced(train, how, **where):
+    code = f"""
     {WITHOUT_SYNC[how]}
     before.add_scalar("loss", 1, 1)
     before.close()
     wandb.finish()
-    """)
+    """
+    done = train(code, **where)
     assert event_files.recorded(done) == event_files.synced(done) == []
     assert event_files.values(done.directory / "logs") == [("loss", 1, 1.0)]
+
+
+@pytest.mark.parametrize("how", WITHOUT_SYNC)
+def test_what_wandb_does_not_sync_is_not_recorded(train, how):
+    check_not_synced(train, how)
+
+
+@pytest.mark.exhaustive
+def test_after_the_end_of_a_run_of_older_wandbs(train, old):
+    check_not_synced(train, "finished", python=old)
 
 
 def test_a_call_that_returned_is_on_disk(tmp_path):
@@ -249,10 +272,11 @@ def test_a_tag_behind_the_others_is_late(train):
     done = train("""
     wandb.init(project="p", sync_tensorboard=True)
     tb, other = writer("logs/a"), writer("logs/b")
-    for tag, step in (("loss", 10), ("eval", 8), ("loss", 11)):
+    for tag, step in (("loss", 10), ("eval", 8), ("loss", 11), ("none", None)):
         tb.add_scalar(tag, 1, step)
     """)
-    assert steps(done) == [("a/loss", 10, True), ("a/eval", 8, False), ("a/loss", 11, True)]
+    expected = [("loss", 10, True), ("eval", 8, False), ("loss", 11, True), ("none", 0, False)]
+    assert steps(done) == [("a/" + tag, *step) for tag, *step in expected]
 
 
 def test_what_a_writer_refuses_is_its_own(train):
