@@ -153,6 +153,22 @@ def test_two_runs_of_older_wandbs(train, old):
     check_synced(train, "two runs", python=old)
 
 
+def test_events_that_the_training_itself_gives_to_wandb(train):
+    """Up to 0.17 that is `wandb.tensorboard.log`; it ends in `Run._log`."""
+    done = train("""
+    from wandb.integration.tensorboard.log import _log
+    wandb.init(project="p")
+    for i in range(3):
+        value = summary_pb2.Summary.Value(tag="loss", simple_value=i)
+        summary = summary_pb2.Summary(value=[value])
+        event = event_pb2.Event(wall_time=time.time(), step=10 * i, summary=summary)
+        _log(event, step=event.step)
+    wandb.finish()
+    """)
+    losses = [(line["step"], line["data"]["loss"]) for line in done.lines if "loss" in line["data"]]
+    assert losses == [(0, 0), (10, 1), (20, 2)]
+
+
 def test_two_writers_of_a_directory(train):
     """wandb-core reads it twice then; the records have it once."""
     done = train("""
