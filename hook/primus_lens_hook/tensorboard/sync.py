@@ -28,8 +28,8 @@ from primus_lens_hook.training_step import TrainingStep
 from primus_lens_hook.warn_once import describe, warn_once
 from primus_lens_hook.wrapping import is_wrapped, wrap
 
-# The modules that have a class EventFileWriter of their own. That of torch.utils.tensorboard is
-# TensorBoard's. Through TensorFlow's no `tf.summary` of TensorFlow 2 passes: that writes in C++.
+# The modules that have a class EventFileWriter of their own. torch.utils.tensorboard has
+# TensorBoard's. TensorFlow's is that of TensorFlow 1: `tf.summary` of 2 writes in C++.
 MODULES = (
     "tensorboard.summary.writer.event_file_writer",
     "tensorboardX.event_file_writer",
@@ -111,12 +111,12 @@ class TensorBoard:
                 synced = vars(run)[ATTRIBUTE] = SyncedRun(run)
             directory = synced.namespaces.add(logdir, root)
             self._directories[absolute(logdir)] = SyncedDirectory(synced, directory)
-        # Now, not at an import: wandb tells from within the constructor of a writer, whose module
-        # is loaded, and a training without any pays nothing.
-        for writer_class in _writer_classes():
-            if not is_wrapped(writer_class.add_event):
-                wrap(writer_class, "__init__", _noting_writer, self)
-                wrap(writer_class, "add_event", _recording_event, self)
+            # Now, not at an import: wandb tells from within the constructor of a writer, whose
+            # module is loaded, and a training without any pays nothing.
+            for writer_class in _writer_classes():
+                if not is_wrapped(writer_class.add_event):
+                    wrap(writer_class, "__init__", _noting_writer, self)
+                    wrap(writer_class, "add_event", _recording_event, self)
 
     def _made(self, writer: Any, logdir: str) -> None:
         # wandb reads the files that begin after it has been told of their directory, whoever

@@ -38,6 +38,12 @@ OLD = [
 ]
 
 
+def first_everyday(cases):
+    """The first of the cases; the others with `make test-all`."""
+    first, *others = cases
+    return [first, *(pytest.param(each, marks=pytest.mark.exhaustive) for each in others)]
+
+
 @pytest.fixture
 def train(tmp_path):
     return lambda code, **how: trained(training.run(tmp_path, PRELUDE + code, **how))
@@ -84,16 +90,16 @@ def test_several_directories_of_older_wandbs(train, old):
     check_several(train(SEVERAL, python=old))
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        "wandb.tensorboard.patch(pytorch=True)",
-        "wandb.tensorboard.patch(tensorboard_x=True, save=False)",
-        "wandb.tensorboard.patch(root_logdir='logs')",
-        "wandb.tensorboard.patch(root_logdir=os.path.abspath('logs/x'))",
-        "wandb.tensorboard.patch(root_logdir='elsewhere')",
-    ],
-)
+PATCHES = [
+    "wandb.tensorboard.patch(root_logdir=os.path.abspath('logs/x'))",
+    "wandb.tensorboard.patch(root_logdir='logs')",
+    "wandb.tensorboard.patch(root_logdir='elsewhere')",
+    "wandb.tensorboard.patch(pytorch=True)",
+    "wandb.tensorboard.patch(tensorboard_x=True, save=False)",
+]
+
+
+@pytest.mark.parametrize("how", first_everyday(PATCHES))
 def test_patched_by_hand(train, how):
     check_several(train(SEVERAL.replace(", sync_tensorboard=True)", f")\n    {how}", 1)))
 
@@ -143,7 +149,7 @@ def check_synced(train, how, **where):
     assert event_files.recorded(done) == event_files.synced(done) != []
 
 
-@pytest.mark.parametrize("how", SYNCED)
+@pytest.mark.parametrize("how", first_everyday(SYNCED))
 def test_what_wandb_syncs_is_recorded(train, how):
     check_synced(train, how)
 
@@ -206,8 +212,8 @@ def test_a_second_directory_names_the_first(train, seconds):
 
 
 WITHOUT_SYNC = {
-    "never": 'wandb.init(project="p"); before = writer("logs")',
     "made before": 'before = writer("logs"); wandb.init(project="p", sync_tensorboard=True)',
+    "never": 'wandb.init(project="p"); before = writer("logs")',
     "unpatched": """wandb.init(project="p", sync_tensorboard=True)
     writer("other").close(); writer("another").close()  # no wait for a second directory
     wandb.tensorboard.unpatch(); before = writer("logs")""",
@@ -228,7 +234,7 @@ def check_not_synced(train, how, **where):
     assert event_files.values(done.directory / "logs") == [("loss", 1, 1.0)]
 
 
-@pytest.mark.parametrize("how", WITHOUT_SYNC)
+@pytest.mark.parametrize("how", first_everyday(WITHOUT_SYNC))
 def test_what_wandb_does_not_sync_is_not_recorded(train, how):
     check_not_synced(train, how)
 
@@ -351,7 +357,9 @@ def test_media_are_counted_and_texts_are_not_synced(train):
     assert done.data == [{"a/h": {"_type": "histogram"}}, {"a/h/acc": 0.5}]
 
 
-@pytest.mark.parametrize("off", ["PRIMUS_LENS_WANDB_SAVE_LOCAL", "PRIMUS_LENS_WANDB_HOOK"])
+@pytest.mark.parametrize(
+    "off", first_everyday(["PRIMUS_LENS_WANDB_SAVE_LOCAL", "PRIMUS_LENS_WANDB_HOOK"])
+)
 def test_switched_off_the_writers_stay_as_they_are(train, off):
     done = train(
         SEVERAL + "    print(vars(event_file_writer.orig_EventFileWriter))\n", env={off: "0"}
