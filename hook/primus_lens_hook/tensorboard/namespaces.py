@@ -42,6 +42,7 @@ class CoreNamespaces:
     def add(self, logdir: str, root: str) -> Directory:
         """A directory that wandb reads from now on, below the root that the user has named."""
         path, directory = absolute(logdir), Directory()
+        # The same path twice, too: two writers of one directory are two to wandb-core.
         self._paths.append(path)
         if root:
             directory.namespace = _below(absolute(root), path)
@@ -73,7 +74,9 @@ class OldNamespaces:
             paths = [*self._directories, logdir]
             # Of characters, as wandb has it.
             inferred = root or os.path.dirname(os.path.commonprefix(paths))  # noqa: RUF071
+            # Each occurrence, as wandb has it: "l/val" below "l" is "va".
             namespace = logdir.replace(inferred, "").strip("/")
+            # Of a single one its name would say nothing, but for names that Keras gives.
             if not root and len(paths) == 1 and namespace not in ("train", "validation"):
                 namespace = ""
             self._directories[logdir] = directory = OldDirectory()
@@ -99,4 +102,5 @@ def _common(one: str, other: str) -> str:
 
 
 def _below(root: str, path: str) -> str:
+    # Of characters, not of parts: "logs" is a root of "logs2/a" to wandb-core.
     return path[len(root) :].strip("/") if path.startswith(root) else ""

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import weakref
-from typing import Any, Callable, Dict, Iterator, Optional, Union
+from typing import Any, Callable, Dict, Optional, Union
 
 from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.recording.recorder import Recorder
@@ -24,17 +24,11 @@ from primus_lens_hook.tensorboard.namespaces import (
     OldNamespaces,
     absolute,
 )
+from primus_lens_hook.tensorboard.writers import observe_writers
 from primus_lens_hook.training_step import TrainingStep
 from primus_lens_hook.warn_once import describe, warn_once
-from primus_lens_hook.wrapping import is_wrapped, wrap
+from primus_lens_hook.wrapping import wrap
 
-# The modules that have a class EventFileWriter of their own. torch.utils.tensorboard has
-# TensorBoard's. TensorFlow's is that of TensorFlow 1: `tf.summary` of 2 writes in C++.
-MODULES = (
-    "tensorboard.summary.writer.event_file_writer",
-    "tensorboardX.event_file_writer",
-    "tensorflow.python.summary.writer.event_file_writer",
-)
 ATTRIBUTE = "_primus_lens_tensorboard"  # of wandb's runs and of the writers
 
 StepOf = Callable[[Any], Optional[int]]
@@ -112,11 +106,9 @@ class TensorBoard:
             directory = synced.namespaces.add(logdir, root)
             self._directories[absolute(logdir)] = SyncedDirectory(synced, directory)
             # Now, not at an import: wandb tells from within the constructor of a writer, whose
-            # module is loaded, and a training without any pays nothing.
-            for writer_class in _writer_classes():
-                if not is_wrapped(writer_class.add_event):
-                    wrap(writer_class, "__init__", _noting_writer, self)
-                    wrap(writer_class, "add_event", _recording_event, self)
+            # module is loaded, and a training without any pays nothing. Under the lock: two threads
+            # may make the first writers, and a class wrapped twice records each value twice.
+            observe_writers(self.made, self.written)
 
     def _made(self, writer: Any, logdir: str) -> None:
         # wandb reads the files that begin after it has been told of their directory, whoever
@@ -132,7 +124,8 @@ class TensorBoard:
         except Exception as error:
             if from_signal_handler(error):
                 raise
-            return  # no event, or one of a TensorBoard of the future
+            # No event, or one of a TensorBoard of the future: it costs itself alone.
+            return
         run = to.synced.run()
         if values and run is not None and not to.synced.finished:
             row = {to.directory.key(tag): value for tag, value in values.items()}
@@ -175,6 +168,7 @@ def _the_tensorboard(recorder: Recorder, step_of: StepOf) -> TensorBoard:
 
 def finished(run: Any) -> None:
     """Note that wandb has finished a run: it reads no event file for it any more."""
+    # wandb before 0.13 has no mark of a finished run, for which the recorder looks.
     synced = run.__dict__.get(ATTRIBUTE)
     if synced is not None:
         synced.finished = True
@@ -182,6 +176,7 @@ def finished(run: Any) -> None:
 
 def newest_step(run: Any) -> Optional[int]:
     """The newest step of the run's TensorBoard, if it has any."""
+    # Not getattr: a disabled run of an old wandb answers each name with a dummy object.
     synced = run.__dict__.get(ATTRIBUTE)
     return None if synced is None else synced.steps.newest
 
@@ -189,41 +184,12 @@ def newest_step(run: Any) -> Optional[int]:
 def _announcing(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
     @functools.wraps(native)
     def _tensorboard_callback(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Whatever its arguments are in a wandb of the future: what is not known is ignored.
         answer = native(self, *args, **kwargs)
         tensorboard.announce(self, *args, **kwargs)
         return answer
 
     return _tensorboard_callback
-
-
-def _noting_writer(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
-    @functools.wraps(native)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        native(self, *args, **kwargs)
-        tensorboard.made(self, *args, **kwargs)
-
-    return init
-
-
-def _recording_event(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:
-    @functools.wraps(native)
-    def add_event(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # First the writer: what it refuses is no value. It hands the event to a thread and
-        # returns, so that SIGKILL loses it there, and not here.
-        answer = native(self, *args, **kwargs)
-        tensorboard.written(self, *args, **kwargs)
-        return answer
-
-    return add_event
-
-
-def _writer_classes() -> Iterator[Any]:
-    """The classes themselves, below those that wandb puts in their places."""
-    for name in MODULES:
-        named = getattr(sys.modules.get(name), "EventFileWriter", None)
-        for each in getattr(named, "__mro__", ()):
-            if "add_event" in vars(each) and "__init__" in vars(each):
-                yield each
 
 
 def _has_core() -> bool:
