@@ -7,7 +7,7 @@ alone. It must never lose what native wandb would keep, nor send a row twice.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, List
 
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.row import Row
@@ -29,7 +29,22 @@ def log_after_giving_up(wandb: WandbRun, call: LogCall) -> Any:
     return wandb.send(call, call.values, call.training_step, None, True)
 
 
-def send_waiting_row(run: RunContext, row: Row) -> None:
+def send_waiting_rows(run: RunContext, rows: List[Row]) -> None:
+    """Send all that waits, and show again what the late rows have hidden in the summary."""
+    for row in rows:
+        _send_waiting_row(run, row)
+    late = [row for row in rows if row.late]
+    try:
+        if late:
+            run.summary.row_ended()
+        for row in late:
+            run.summary.hide(row.values, row.ages)
+        run.wandb.write_summary(run.summary.to_restore({}))
+    except Exception:  # the rows are there, and the summary may be what the fault was about
+        return
+
+
+def _send_waiting_row(run: RunContext, row: Row) -> None:
     """Send a row that waits, at the step of its own if wandb has not passed it."""
     wandb = run.wandb
     try:

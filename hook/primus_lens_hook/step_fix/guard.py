@@ -11,7 +11,7 @@ import threading
 from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook.interruption import from_signal_handler
-from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_row
+from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_rows
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.pass_through import PassThrough
@@ -172,8 +172,7 @@ class RunGuard:
         )
         with self.lock:
             self._active = self.is_plain = False
-            for row in self._state.waiting():
-                send_waiting_row(self.context, row)
+            send_waiting_rows(self.context, self._state.waiting())
             # `handed` tells which calls wandb or a row has had: those are not sent twice.
             answer, calls = None, [*self.interrupting, call]
             self.interrupting.clear()

@@ -142,3 +142,14 @@ def test_a_wandb_that_is_gone_raises_nowhere_but_where_it_would(way_out):
 
 def gone(*_, **__):
     raise BrokenPipeError("wandb's service is gone")
+
+
+def test_the_summary_shows_the_newest_values_after_giving_up():
+    run_class, step_fix = repaired()
+    run = run_class()
+    for step in 5, 3:
+        run.log({"a": step}, step)
+    (guard,) = step_fix._runs
+    guard.give_up(ValueError("a fault"))
+    run.finish()
+    assert (values_of(user_rows(run)), run.summary.values["a"]) == ({5: 1, 3: 1}, 5)
