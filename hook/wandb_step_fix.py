@@ -86,7 +86,7 @@ def patch_wandb_log() -> None:
     _unpatched = False
     step_fix = _step_fix()
     if step_fix is None:
-        logger.info("switched off by WANDB_STEP_FIX_ENABLED")
+        logger.info("switched off by WANDB_STEP_FIX_ENABLED, or declined for this wandb")
     else:
         step_fix.enable()
 

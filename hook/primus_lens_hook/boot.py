@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+PACKAGE = "wandb"
 TARGET = "wandb.sdk.wandb_run"
 STEP_FIX = "wandb_step_fix"
 
@@ -43,7 +44,10 @@ def switched_on() -> bool:
 
 
 class RunClassFinder:
-    """Finds `wandb.sdk.wandb_run` through the finders behind it, and has it patched."""
+    """Finds `wandb.sdk.wandb_run` through the finders behind it, and has it patched.
+
+    And `wandb` itself, for a wandb that has its `Run` class elsewhere.
+    """
 
     # It is never used up: transformers probes by `importlib.util.find_spec("wandb")` before it
     # imports it, notebooks reload modules, and tests delete them from sys.modules.
@@ -55,7 +59,7 @@ class RunClassFinder:
     ) -> "ModuleSpec | None":
         if name == STEP_FIX:
             return _spec_of_step_fix(path, target)
-        if name != TARGET:
+        if name not in (TARGET, PACKAGE):
             return None
         spec = _found_by_others(name, path, target)
         if spec is not None:
@@ -69,9 +73,9 @@ def install() -> None:
         return
     # First: a finder that is asked after the path finder never sees a name that the path has.
     sys.meta_path.insert(0, RunClassFinder())
-    loaded = sys.modules.get(TARGET)
-    if loaded is not None:
-        _patch(loaded)
+    for name in (TARGET, PACKAGE):
+        if name in sys.modules:
+            _patch(sys.modules[name])
 
 
 def installed() -> bool:
@@ -119,7 +123,7 @@ def _patch_after_exec(loader: "Any") -> None:
         execute(module)
         # After it, never within: Run is defined by then. A zipimporter serves many modules, and
         # its instance is cached for the whole archive.
-        if module.__name__ == TARGET:
+        if module.__name__ in (TARGET, PACKAGE):
             _patch(module)
 
     exec_module.primus_lens = True  # type: ignore[attr-defined]
@@ -132,6 +136,9 @@ def _patch_after_exec(loader: "Any") -> None:
 
 
 def _patch(module: "ModuleType") -> None:
+    usual = sys.modules.get(TARGET)
+    if module is not usual and "Run" in getattr(usual, "__dict__", ()):
+        return
     try:
         from primus_lens_hook import patch
 

@@ -9,27 +9,46 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from typing import Any, Callable, Tuple
 
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.wandb_names import (
+    DISABLED_RUNS,
+    lack_of_method,
+    parameter_names,
+    signature_of,
+)
 from primus_lens_hook.wandb_step import as_integer
+from primus_lens_hook.warn_once import describe
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
+GLOBALS = ".sdk.lib.module"  # of wandb
 
-def record_disabled_runs(globals_module: Any, run_class: Any, recorder: Recorder) -> None:
-    """Record the calls of runs whose `log` is not the class's."""
+
+def record_disabled_runs(module: Any, run_class: Any, recorder: Recorder) -> str:
+    """Record the calls of runs whose `log` is not the class's; returns what this wandb lacks."""
     # A disabled run is an object of another kind up to 0.1x, a subclass (NoopRun) with a `log` of
     # its own in 0.31. All of them pass through set_global, by which `init` publishes each run.
-    if globals_module is not None and hasattr(globals_module, "set_global"):
+    package = run_class.__module__.partition(".")[0]
+    globals_module = vars(module).get("module") or sys.modules.get(package + GLOBALS)
+    set_global = getattr(globals_module, "set_global", None)
+    names = parameter_names(set_global)
+    if "run" not in names:
+        return "no set_global(run)"
+    if lack_of_method(run_class, "log"):
+        return lack_of_method(run_class, "log")
+    if not is_wrapped(set_global):
         wrap(globals_module, "set_global", _catching_disabled, (recorder, run_class))
+    return ""
 
 
 def record_ignored_calls_of_children(run_class: Any, recorder: Recorder) -> None:
     """Record in each forked child what this wandb ignores there."""
     # In the child alone, so that the parent's log calls do not pay for a wrapper more.
-    if hasattr(os, "register_at_fork"):
+    if hasattr(os, "register_at_fork") and not lack_of_method(run_class, "log"):
         os.register_at_fork(after_in_child=lambda: _record_ignored_calls(run_class, recorder))
 
 
@@ -55,14 +74,14 @@ def _recording_if_ignored(
     native: Callable[..., Any], to: Tuple[Recorder, Any]
 ) -> Callable[..., Any]:
     recorder, calling = to
-    steps = TrainingStep()
+    steps, data = TrainingStep(), "".join(parameter_names(native)[1:2])
 
     @functools.wraps(native)
-    def log(self: Any, data: Any, *args: Any, **kwargs: Any) -> Any:
+    def log(self: Any, *args: Any, **kwargs: Any) -> Any:
         # wandb up to 0.12 returns from `log` in a child before it calls `_log`; newer ones go
         # on, and `_log` is patched. Which of the two this wandb does, only the call itself shows.
         calling.arrived = False
-        answer = native(self, data, *args, **kwargs)
+        answer = native(self, *args, **kwargs)
         if not calling.arrived:
             _record(recorder, self, data, args, kwargs, steps)
         return answer
@@ -71,13 +90,13 @@ def _recording_if_ignored(
 
 
 def _recording_disabled(run: Any, native: Callable[..., Any], recorder: Recorder) -> Any:
-    steps = TrainingStep()
+    steps, data = TrainingStep(), "".join(parameter_names(native)[:1])
 
     # Not bound, and without `self`: it becomes an attribute of the run, not of its class.
     @functools.wraps(native)
-    def log(data: Any, *args: Any, **kwargs: Any) -> Any:
+    def log(*args: Any, **kwargs: Any) -> Any:
         _record(recorder, run, data, args, kwargs, steps)
-        return native(data, *args, **kwargs)
+        return native(*args, **kwargs)
 
     log.primus_lens_native = native  # type: ignore[attr-defined]
     return log
@@ -85,28 +104,45 @@ def _recording_disabled(run: Any, native: Callable[..., Any], recorder: Recorder
 
 def _catching_disabled(native: Callable[..., Any], to: Tuple[Recorder, Any]) -> Callable[..., Any]:
     recorder, run_class = to
+    signature = signature_of(native)
 
     @functools.wraps(native)
     def set_global(*args: Any, **kwargs: Any) -> Any:
-        # wandb itself passes all of them by keyword, in every version.
-        run, log = kwargs.get("run"), kwargs.get("log")
-        bypasses = getattr(log, "__func__", None) is not run_class.log
-        if run is not None and callable(log) and bypasses:
+        try:
+            given = signature.bind(*args, **kwargs)
+            log = _caught(given.arguments.get("run"), run_class, recorder)
             # Callers use either wandb.log or run.log: both become the recorded one.
-            run.log = kwargs["log"] = _recording_disabled(run, log, recorder)
+            if log is not None:
+                if "log" in given.arguments:
+                    given.arguments["log"] = log
+                args, kwargs = given.args, given.kwargs
+        except Exception as error:
+            recorder.decline(DISABLED_RUNS, describe(error))
         return native(*args, **kwargs)
 
     return set_global
 
 
+def _caught(run: Any, run_class: Any, recorder: Recorder) -> Any:
+    """The recorded `log` of a run that has one of its own; None for other runs."""
+    log = getattr(run, "log", None)
+    own = getattr(run_class, "log", None)
+    # What is given as wandb.log does not tell: it may be any function that ends in run.log.
+    is_usual = getattr(log, "__func__", None) is own or is_wrapped(log)
+    if run is None or not callable(log) or is_usual:
+        return None
+    run.log = _recording_disabled(run, log, recorder)
+    return run.log
+
+
 def _record(
-    recorder: Recorder, run: Any, data: Any, args: Any, kwargs: Any, steps: TrainingStep
+    recorder: Recorder, run: Any, data: str, args: Any, kwargs: Any, steps: TrainingStep
 ) -> None:
-    """Record a call that wandb's counter has no part in."""
-    row, keys = recorder.snapshot(data)
+    """Record a call that wandb's counter has no part in; `data` is the name of its first."""
+    row, keys = recorder.snapshot(args[0] if args else kwargs.get(data))
     if row is not None:
         # By position too: Megatron-LM passes the step as the second argument.
-        explicit = as_integer(args[0] if args else kwargs.get("step"))
+        explicit = as_integer(args[1] if len(args) > 1 else kwargs.get("step"))
         shown, step, late = steps.of(explicit, row, keys)
         if shown is not None:
             steps.note(shown, keys)

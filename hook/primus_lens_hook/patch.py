@@ -18,14 +18,22 @@ from primus_lens_hook.recording import status
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.manager import StepFix
-from primus_lens_hook.step_fix.wandb_run import Methods
 from primus_lens_hook.tensorboard import sync
+from primus_lens_hook.wandb_names import (
+    DISABLED_RUNS,
+    FINISH,
+    FINISHING,
+    NO_DICT,
+    RECORDS,
+    WATCH,
+    lack_of_method,
+    lack_of_step_fix,
+    logging_method,
+    takes,
+)
 from primus_lens_hook.wandb_step import current_step
+from primus_lens_hook.warn_once import describe
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
-
-# The public one, the inner one that `with` calls, and the one that some versions call at exit for
-# a run that was not finished. Not each wandb has each of them.
-FINISHING = ("finish", "_finish", "_atexit_cleanup")
 
 
 class Hook(NamedTuple):
@@ -46,6 +54,7 @@ def the_hook() -> Hook:
     limits = Limits(keep_duplicates=chosen.keep_duplicates)
     step_fix = StepFix(limits, columns, mark, chosen.step_fix)
     recorder = Recorder(chosen, columns, step_fix.counts_of)
+    step_fix.report = recorder.decline
     # atexit runs what was registered last first. wandb registers its own at `init`, later: ours
     # runs after it, when exit codes are known.
     atexit.register(recorder.exiting)
@@ -53,33 +62,60 @@ def the_hook() -> Hook:
 
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
-    """Patch the module `wandb.sdk.wandb_run`. Idempotent."""
+    """Patch the module that has wandb's class `Run`. Idempotent."""
     hook = hook or the_hook()
-    run_class = getattr(module, "Run", None)
-    if run_class is None or not callable(getattr(run_class, "log", None)):
-        hook.recorder.report(status.DECLINED, "this wandb has no Run.log")
+    # vars: a module may import its names when they are asked for, and nobody has asked.
+    run_class = vars(module).get("Run")
+    if not isinstance(run_class, type):
+        _decline_all(hook, "no class Run")
         return
+    try:
+        _patch_class(run_class, module, hook)
+    except Exception as error:  # a class that refuses it, perhaps
+        _decline_all(hook, describe(error))
+
+
+def _decline_all(hook: Hook, lack: str) -> None:
+    hook.step_fix.decline(lack)
+    hook.recorder.decline(RECORDS, lack)
+    hook.recorder.report(status.DECLINED, "this wandb: " + lack)
+
+
+def _patch_class(run_class: Any, module: Any, hook: Hook) -> None:
+    recorder, step_fix = hook
     # The class, not the module: `wandb.log` is a stub that `wandb.init` rebinds to the run's bound
-    # method. And `_log`, which `log` ends in: `wandb.watch` and the mirror of tensorboard call it
-    # alone. wandb 0.12.0 has `log` only.
-    logging = "_log" if hasattr(run_class, "_log") else "log"
+    # method.
+    logging, lack = logging_method(run_class)
+    if not logging:
+        _decline_all(hook, lack)
+        return
     if is_wrapped(getattr(run_class, logging)):
         return
-    _patch_steps(run_class, logging, hook.step_fix)
-    wrap(run_class, logging, _observed, hook)
-    if logging != "log":
-        bypass.record_ignored_calls_of_children(run_class, hook.recorder)
-    wrap(run_class, "_finish" if hasattr(run_class, "_finish") else "finish", _noting_finish, hook)
-    globals_module = getattr(module, "module", None)  # wandb.sdk.lib.module
-    bypass.record_disabled_runs(globals_module, run_class, hook.recorder)
-    sync.record_synced(run_class, hook.recorder, hook.step_fix.newest_step)
+    if lack:
+        recorder.decline(WATCH, lack)
+    # Before anything is wrapped: a wrapper of a part that is declined would be in the way.
+    lack = lack_of_step_fix(run_class, logging)
+    if lack:
+        step_fix.decline(lack)
+    if lack != NO_DICT:
+        step_fix.adopt(getattr(run_class, logging), getattr(run_class, "define_metric", None))
+    # First: a class that refuses to be changed is left as it is.
+    wrap(run_class, logging, _recorded if lack else _observed, hook)
+    if not lack:
+        _patch_steps(run_class, step_fix)
+    if logging == "_log":
+        bypass.record_ignored_calls_of_children(run_class, recorder)
+    _patch_finish(run_class, hook)
+    lack = bypass.record_disabled_runs(module, run_class, recorder)
+    if lack:
+        recorder.decline(DISABLED_RUNS, lack)
+    sync.record_synced(run_class, recorder, step_fix.newest_step)
     rebind_live_run()
-    hook.recorder.report(status.PATCHED)
+    recorder.report(status.PATCHED)
 
 
-def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
+def _patch_steps(run_class: Any, step_fix: StepFix) -> None:
     """Wrap everything that has to see the waiting rows in W&B before it runs."""
-    step_fix.adopt(Methods(getattr(run_class, logging), run_class.define_metric))
     wrappers = {
         "define_metric": _noting_definition,
         "_summary_update_callback": _noting_summary,
@@ -88,14 +124,21 @@ def _patch_steps(run_class: Any, logging: str, step_fix: StepFix) -> None:
         **dict.fromkeys(FINISHING, _flushing),
     }
     for name, wrapper in wrappers.items():
-        # object has a __getstate__ of its own, since Python 3.11: to wrap that one would give a
-        # wandb without one a method that it does not have, and change what pickling does.
-        if name in vars(run_class) or hasattr(run_class, name) > hasattr(object, name):
+        if not lack_of_method(run_class, name):
             wrap(run_class, name, wrapper, step_fix)
     # A copy of the property with another getter: its docstring stays for whoever reads it.
-    step = vars(run_class).get("step")
-    if isinstance(step, property) and step.fget is not None:
-        run_class.step = step.getter(_native_step(step.fget, step_fix))
+    step = run_class.step
+    run_class.step = step.getter(_native_step(step.fget, step_fix))
+
+
+def _patch_finish(run_class: Any, hook: Hook) -> None:
+    # The one that all others come to, if there is it: they return without having ended a run that
+    # has ended.
+    there = [name for name in FINISHING if not lack_of_method(run_class, name)]
+    for name in ["_finish"] if "_finish" in there else there:
+        wrap(run_class, name, _noting_finish, hook)
+    if not there:
+        hook.recorder.decline(FINISH, "no Run.finish")
 
 
 def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
@@ -108,6 +151,9 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any, **named: Any
     ) -> Any:
         row, keys = recorder.snapshot(data)
+        # What wandb does not know either, it refuses, and such a call is no record.
+        if (more or named) and not takes(native, self, data, step, commit, *more, **named):
+            row = None
         if row is None:
             return native(self, data, step, commit, *more, **named)
         # Before the record: the step of the record is the training step that it finds out.
@@ -126,8 +172,13 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         recorder.record(self, call.unwrapped, training_step, call.late)
         # An argument that this wandb has and we do not know, as `sync` once was: what it means for
         # the row's step nobody knows, so the call is wandb's.
-        if is_served and not named:
-            return guard.log(call)
+        if is_served and not (more or named):
+            answer = guard.log(call)
+            if answer is not None:
+                guard.note_answer()
+            return answer
+        if is_served:
+            guard.make_way((*more, *named))
         # A row without values only ends the open one. With a column of ours it would be a row.
         columns = guard.columns() if row else {}
         answer = native(self, {**row, **columns}, step, commit, *more, **named)
@@ -135,6 +186,30 @@ def _observed(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         return answer
 
     return with_fast_path(log, recorder, step_fix)
+
+
+def _recorded(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+    """For a wandb whose steps cannot be repaired: the call is recorded and goes on as it came."""
+    recorder, step_fix = hook
+
+    @functools.wraps(native)
+    def log(self: Any, *args: Any, **kwargs: Any) -> Any:
+        row, keys = recorder.snapshot(args[0] if args else kwargs.get("data"))
+        known = None
+        if row is not None:
+            step = args[1] if len(args) > 1 else kwargs.get("step")
+            known = step_fix.call(self, row, keys, step, None)
+            if known is not None:
+                step, late = known[1].training_step, known[1].late
+            else:
+                late = False
+            recorder.record(self, row, current_step(self) if step is None else step, late)
+        answer = native(self, *args, **kwargs)
+        if known is not None:
+            known[0].note_unserved(known[1])
+        return answer
+
+    return log
 
 
 def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
@@ -180,11 +255,12 @@ def _noting_definition(native: Callable[..., Any], step_fix: StepFix) -> Callabl
 
 def _noting_summary(native: Callable[..., Any], step_fix: StepFix) -> Callable[..., Any]:
     @functools.wraps(native)
-    def _summary_update_callback(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
+    def _summary_update_callback(self: Any, *args: Any, **kwargs: Any) -> Any:
         guard = step_fix.of(self)
         if guard is not None:
-            guard.note_summary_write(record)
-        return native(self, record, *args, **kwargs)
+            # The only argument, by whatever name; anything else is no record, and found to be none.
+            guard.note_summary_write(next(iter((*args, *kwargs.values())), None))
+        return native(self, *args, **kwargs)
 
     return _summary_update_callback
 
@@ -198,7 +274,7 @@ def _completing_summary(native: Callable[..., Any], step_fix: StepFix) -> Callab
             # row still waits here. Native wandb has it by then.
             guard.flush_window()
         shown = native(self, *args, **kwargs)
-        return shown if guard is None else guard.summary(shown)
+        return guard.summary(shown) if guard is not None and type(shown) is dict else shown
 
     return _summary_get_current_summary_callback
 

@@ -32,5 +32,7 @@ def rebind_live_run() -> None:
     wandb = sys.modules.get("wandb")
     run = getattr(wandb, "run", None)
     for name in ("log", "define_metric"):
-        if run is not None and hasattr(run, name):
+        # Only such a method: what else a wandb may have there goes through the class by itself.
+        bound_to = getattr(getattr(wandb, name, None), "__self__", None)
+        if run is not None and bound_to is run and hasattr(run, name):
             setattr(wandb, name, getattr(run, name))

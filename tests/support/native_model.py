@@ -7,6 +7,7 @@ dropped; without a step they join the open row and have it written.
 """
 
 import os
+import types
 from collections.abc import Mapping
 
 
@@ -19,7 +20,9 @@ class Run:
         self.dropped = []
         self.metrics = {}
         self.summary = Summary(self)
+        self._settings = types.SimpleNamespace(_shared=False)
         self._init_pid = os.getpid()
+        self._is_attached = False
         self._step = 0
         self._core_step = 0
         self._open = {}
@@ -69,9 +72,19 @@ class Run:
         self._write()
         self._finished = True
 
-    def _summary_update_callback(self, record):
-        for item in record.update:
+    @property
+    def step(self):
+        return self._core_step
+
+    def __getstate__(self):
+        return {"_init_pid": self._init_pid}
+
+    def _summary_update_callback(self, summary_record):
+        for item in summary_record.update:
             self.summary.values[".".join(item.key)] = item.value
+
+    def _summary_get_current_summary_callback(self):
+        return self.summary.values
 
     def _write(self):
         if self._open:
@@ -89,23 +102,27 @@ class Summary:
 
     def __init__(self, run):
         self.values = {}
-        self._run = run
+        self._update_callback = run._summary_update_callback
 
     def update(self, values):
-        self._run._summary_update_callback(Record([Item((k,), v) for k, v in values.items()]))
+        record = SummaryRecord()
+        for key, value in values.items():
+            item = SummaryItem()
+            item.key, item.value = (key,), value
+            record.update.append(item)
+        self._update_callback(record)
 
     def __setitem__(self, key, value):
         self.update({key: value})
 
 
-class Record:
-    def __init__(self, update):
-        self.update = update
+class SummaryRecord:
+    def __init__(self):
+        self.update = []
 
 
-class Item:
-    def __init__(self, key, value):
-        self.key, self.value = key, value
+class SummaryItem:
+    key, value = (), None
 
 
 class Media:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook import contract
 from primus_lens_hook.identity import Identity
-from primus_lens_hook.recording.runs import Runs
+from primus_lens_hook.recording.runs import Runs, attribute
 from primus_lens_hook.recording.scalars import encode, start_of_line
 from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.wandb_step import as_integer
@@ -163,19 +163,19 @@ def id_of(run: Any) -> str:
     # Not `run.id`: from 0.13 on this property first attaches a forked child to its parent's run,
     # which talks to the service, and which native wandb would not have done at this moment.
     known = (
-        getattr(run, "_run_id", None),
-        getattr(getattr(run, "_settings", None), "run_id", None),
+        attribute(run, "_run_id"),
+        attribute(attribute(run, "_settings"), "run_id"),
     )
     for run_id in known:
         if type(run_id) is str:  # a disabled run of an old wandb answers with a dummy object
             return run_id
-    run_id = getattr(run, "id", None)
+    run_id = attribute(run, "id")
     return run_id if type(run_id) is str else ""
 
 
 def exit_code(run: Any) -> Optional[int]:
     """The exit code wandb has for the run, else the one the process is ending with."""
-    code = getattr(run, "_exit_code", None)
+    code = attribute(run, "_exit_code")
     if not isinstance(code, int):
         # sys.exit's own argument is known to nobody else at exit: wandb puts a method of its
         # ExitHooks in the place of sys.exit, and keeps the code there.

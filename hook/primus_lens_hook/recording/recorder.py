@@ -43,6 +43,8 @@ class Recorder:
         self._step_fix_counts = step_fix_counts or (lambda _run: None)
         self._enhance_metrics = settings.enhance_metrics
         self._system: Dict[str, Any] = {}  # what the sampler has reported, for wandb_hook.json
+        self.declined: Dict[str, str] = {}  # parts, by what they lack in this wandb; there too
+        self._outcome: Optional[Tuple[str, str]] = None  # what is there now
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._thread = self._thread_for(self._output_path)
@@ -173,11 +175,13 @@ class Recorder:
 
     def report(self, result: str, reason: str = "") -> None:
         """Write `wandb_hook.json` of this process. Never raises."""
+        self._outcome = (result, reason)
         if self._output_path is None:
             return
         # The environment is read anew: a spawned worker learns its rank after the import.
         directories = rank_directories(self._output_path, identity.read(os.environ))
-        record = status.describe(result, reason, self._system)
+        more = {"declined": self.declined, **self._system}
+        record = status.describe(result, reason, more)
         work = functools.partial(status.write, directories, record)
         work() if self._thread is None else self._thread.submit(work)
 
@@ -188,6 +192,14 @@ class Recorder:
         from primus_lens_hook.recording.writer_thread import WriterThread
 
         return WriterThread(self._give_up)
+
+    def decline(self, part: str, reason: str) -> None:
+        """Note a part that leaves wandb alone from now on. Never raises."""
+        # The first reason: the same lack shows in each run, and the file is not written for each.
+        if part not in self.declined:
+            self.declined = {**self.declined, part: reason}
+            if self._outcome is not None:
+                self.report(*self._outcome)
 
     def _open_journal(self, output_path: str) -> Journal:
         with self._opening:  # two threads may log first

@@ -124,19 +124,20 @@ def describe(run: Any) -> Dict[str, Any]:
     # A disabled run of an old wandb answers every attribute with a dummy object, which is
     # neither None nor JSON: whatever is not plainly text counts as unknown.
     known: Dict[str, Any] = {name: _text(run, name) for name in TEXTS}
-    tags = _attribute(run, "tags")
+    tags = attribute(run, "tags")
     tags = tags[:LONGEST] if isinstance(tags, (tuple, list)) else []
     known["tags"] = [str(tag)[:LONGEST] for tag in tags]
-    known["mode"] = _text(_attribute(run, "settings"), "mode")
+    known["mode"] = _text(attribute(run, "settings"), "mode")
     return known
 
 
 def _text(owner: Any, name: str) -> Optional[str]:
-    value = _attribute(owner, name)
+    value = attribute(owner, name)
     return value[:LONGEST] if type(value) is str and value else None
 
 
-def _attribute(owner: Any, name: str) -> Any:
+def attribute(owner: Any, name: str) -> Any:
+    """An attribute of wandb's, or None. Never raises."""
     try:
         return getattr(owner, name, None)
     except Exception:  # wandb's properties raise on finished and on detached runs

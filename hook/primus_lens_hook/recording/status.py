@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`wandb_hook.json`: the hook's status in the newest process of this rank.
 
-Written when wandb is imported, when an internal error switches the hook off, and when system
-metrics change their sources: it tells "never loaded" from "loaded and gave up". It must never
-warn, since the first record will say what is wrong with the directory.
+Written when wandb is imported, when an internal error switches the hook off, when a part finds
+that it has to leave this wandb alone, and when system metrics change their sources: it tells
+"never loaded" from "loaded and gave up". It must never warn, since the first record will say
+what is wrong with the directory.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ DECLINED = "declined"
 FAILED = "failed"
 
 
-def describe(result: str, reason: str, system: Mapping[str, Any]) -> Dict[str, Any]:
-    """The status of this process; `system` is what the sampler has reported."""
+def describe(result: str, reason: str, more: Mapping[str, Any]) -> Dict[str, Any]:
+    """The status of this process; `more` are members of which others know."""
     return {
         "timestamp": time.time(),
         "outcome": result,  # a field of a file that others read: its name is final
@@ -34,7 +35,7 @@ def describe(result: str, reason: str, system: Mapping[str, Any]) -> Dict[str, A
         # Not `import wandb`: its own import is under way, further up this stack.
         "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
         "python": platform.python_version(),
-        **system,
+        **more,
     }
 
 

@@ -8,6 +8,7 @@ It must never swallow an exception of wandb's own or of a signal handler: those 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook.interruption import from_signal_handler
@@ -19,6 +20,7 @@ from primus_lens_hook.step_fix.reordering import Reordering
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.shared import Shared
 from primus_lens_hook.step_fix.state import State
+from primus_lens_hook.wandb_names import STEP_FIX
 from primus_lens_hook.warn_once import describe, warn_once
 
 
@@ -152,7 +154,28 @@ class RunGuard:
 
     def resume(self) -> None:
         """Note that wandb has had calls that were not served here."""
-        self.context.wandb.forget_open_row()
+        if self._serves and not isinstance(self._state, Shared):
+            self.context.wandb.forget_open_row()
+
+    def stand_aside(self, reason: str) -> None:
+        """Leave the run to a wandb that lacks something. Never raises."""
+        self._serves = False
+        self.hand_back()
+        self.context.wandb.decline(STEP_FIX, reason)
+
+    def make_way(self, arguments: Iterable[Any]) -> None:
+        """Have nothing wait that a call would pass which only wandb understands. Never raises."""
+        self.is_plain = False
+        self._guarded(self._make_way)
+        what = "calls with arguments that are not known: %s" % ", ".join(map(str, arguments))
+        self.context.wandb.decline(STEP_FIX, what)
+
+    def note_answer(self) -> None:
+        """Note that wandb's method returned something: a row that waits could not. Never raises."""
+        # Later than with the first call it is too late: late rows have moved wandb's counter, and
+        # wandb would drop what native wandb keeps.
+        if isinstance(self._state, PassThrough):
+            self.stand_aside("Run.log returns a value")
 
     def after_fork(self) -> None:
         """In a child: the parent has the rows, and perhaps had the lock."""
@@ -167,9 +190,9 @@ class RunGuard:
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
-        warn_once(
-            "steps", "the step fix is off for this run after an internal error: " + describe(fault)
-        )
+        reason = "internal error: " + describe(fault)
+        warn_once("steps", "the step fix is off for this run after an " + reason)
+        self.context.wandb.decline(STEP_FIX, reason)
         with self.lock:
             self._active = self.is_plain = False
             send_waiting_rows(self.context, self._state.waiting())
@@ -199,32 +222,13 @@ class RunGuard:
         age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
         self.context.summary.note_written(values, age)
 
-    def _define(
-        self,
-        name: str,
-        step_metric: Any = None,
-        step_sync: Optional[bool] = None,
-        hidden: Optional[bool] = None,
-        summary: Optional[str] = None,
-        # A signature of our own: a newer wandb may add arguments, which are wandb's to judge.
-        *more: Any,  # goal (up to 0.1x) and overwrite
-        overwrite: Optional[bool] = None,
-        **_: Any,
-    ) -> None:
-        run, axis = self.context, getattr(step_metric, "name", step_metric)
-        overwrite = bool(more[-1]) if more else overwrite
-        overruled = run.definitions.define(name, axis, step_sync, summary, overwrite)
-        run.wandb.note_definition()
-        if axis:
+    def _define(self, *args: Any, **kwargs: Any) -> None:
+        if self.context.define(*args, **kwargs):
             self.is_plain = False
-            run.axes.note_axis(axis, run.wandb.initial_axis_value)
-            if name == "*":
-                run.steps.set_main_axis(axis)
-        # wandb lets an exact definition win over the user's pattern, and ours is exact: without
-        # this, eval/acc would be plotted over our column after define_metric("eval/*", "epoch").
-        for key in overruled:
-            how = {"step_sync": step_sync, "hidden": hidden, "summary": summary}
-            run.wandb.redefine(key, step_metric=step_metric, **how)
+
+    def _make_way(self) -> None:
+        # Once shared, always.
+        (self._flush if isinstance(self._state, Shared) else self._pass_through)()
 
     def _pass_through(self) -> None:
         self._flush()

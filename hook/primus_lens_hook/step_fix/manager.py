@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from primus_lens_hook.interruption import from_signal_handler
 from primus_lens_hook.recording.scalars import template_of
@@ -25,6 +25,7 @@ from primus_lens_hook.step_fix.log_call import DEFAULT_PRIORITY, LogCall
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.wandb_run import Methods, WandbRun
 from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.wandb_names import STEP_FIX, lack_in_run
 from primus_lens_hook.warn_once import describe, warn_once
 
 ATTRIBUTE = "_primus_lens_steps"  # of wandb's Run objects, so that they end together
@@ -45,6 +46,8 @@ class StepFix:
         allowed: bool = True,
     ) -> None:
         self.allowed = allowed
+        self.report: Callable[[str, str], None] = lambda _part, _reason: None
+        """Where to note a part that leaves wandb alone, and why."""
         self._enabled = allowed
         self._methods: Optional[Methods] = None
         self._limits = limits
@@ -65,13 +68,20 @@ class StepFix:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
-    def adopt(self, methods: Methods) -> None:
-        """Serve the runs of this wandb from now on."""
-        self._methods = methods
+    def adopt(self, log: Callable[..., Any], define_metric: Any) -> None:
+        """Serve the runs of this wandb from now on; these are its own methods."""
+        self._methods = Methods(log, define_metric, self.report)
+
+    def decline(self, reason: str) -> None:
+        """Leave every call to this wandb, which lacks something; training steps are found out."""
+        self.allowed = self._enabled = False
+        self.report(STEP_FIX, reason)
 
     def of(self, run: Any) -> Optional[RunGuard]:
         """The step fix of a run that takes calls; None where they are wandb's. Never raises."""
         try:
+            if self._methods is None:
+                return None
             guard = vars(run).get(ATTRIBUTE) or self._begin(run)
             return guard if self._enabled and guard.takes_calls() else None
         except Exception as fault:
@@ -83,9 +93,11 @@ class StepFix:
     ) -> Optional[Tuple[RunGuard, LogCall, bool]]:
         """A log call, its run, and whether it is served; else it is wandb's.
 
-        Never raises; None after an internal error.
+        Never raises; None after an internal error, and where this wandb has nothing to keep it.
         """
         try:
+            if self._methods is None:
+                return None
             guard = run.__dict__.get(ATTRIBUTE) or self._begin(run)
             call = LogCall(values, keys, step, commit, template_of(keys, values))
             if self._ranked:  # or else a missing attribute of a thread-local, for each call
@@ -143,6 +155,8 @@ class StepFix:
     def finished(self, run: Any) -> None:
         """Forget a run that wandb has finished. Never raises."""
         try:
+            if self._methods is None:
+                return
             guard = vars(run).get(ATTRIBUTE)
             # A new list, not remove(): other threads are in a loop over the old one.
             with self._lock:
@@ -175,8 +189,8 @@ class StepFix:
         """The counters of one run; None while it has not logged, and where it is switched off."""
         # vars, not getattr: the recorder asks for disabled runs too, and an old wandb's answer each
         # name with a dummy object.
-        guard = vars(run).get(ATTRIBUTE)
-        return guard.context.counts.as_dict() if guard is not None and self.allowed else None
+        guard = vars(run).get(ATTRIBUTE) if self.allowed else None
+        return None if guard is None else guard.context.counts.as_dict()
 
     def newest_step(self, run: Any) -> Optional[int]:
         """The newest training step that the log calls of a run have shown."""
@@ -187,6 +201,7 @@ class StepFix:
         if from_signal_handler(fault):
             raise fault
         warn_once("steps", "the step fix is off after an internal error: " + describe(fault))
+        self.report(STEP_FIX, "internal error: " + describe(fault))
         self.disable()
 
     def _begin(self, run: Any) -> RunGuard:
@@ -194,11 +209,18 @@ class StepFix:
             guard = vars(run).get(ATTRIBUTE)
             if guard is None:
                 assert self._methods is not None
+                lack = lack_in_run(run) if self.allowed else ""
                 wandb = WandbRun(run, self._methods, self._columns, self._mark)
                 context = RunContext(wandb, TrainingStep(), self._limits)
                 context.tracks_calls |= self._ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
                 guard.is_plain &= self._enabled
+                if lack:
+                    guard.stand_aside(lack)
+                elif self.allowed and not wandb.is_foreign():
+                    # A process that hands its run to another ends the open row before; but a run
+                    # of this process may have logged before the hook came.
+                    wandb.forget_open_row()
                 if self.training_step is not None:
                     guard.set_training_step(self.training_step)
                 self._runs.append(guard)
@@ -210,7 +232,7 @@ class StepFix:
                 atexit.unregister(self.exiting)
                 atexit.register(self.exiting)
                 # Last: a signal handler may raise within it.
-                if self._enabled and wandb.is_attached_by_id():
+                if self._enabled and not lack and wandb.is_attached_by_id():
                     # Rows of its own process may wait there, and nobody can tell it to send them.
                     # What we log may take wandb's counter beyond them: once they are sent, then.
                     time.sleep(self._limits.flush_interval + TIMER_MARGIN)

@@ -35,6 +35,34 @@ class RunContext:
         self.tracks_calls = limits.keep_duplicates
         """Whether it matters which call brought a key: for priorities, and to keep duplicates."""
 
+    def define(
+        self,
+        name: str,
+        step_metric: Any = None,
+        step_sync: Optional[bool] = None,
+        hidden: Optional[bool] = None,
+        summary: Optional[str] = None,
+        # A signature of our own: a newer wandb may add arguments, which are wandb's to judge.
+        *more: Any,  # goal (up to 0.1x) and overwrite
+        overwrite: Optional[bool] = None,
+        **_: Any,
+    ) -> bool:
+        """Note a `define_metric` of the user's; returns whether it names an axis."""
+        axis = getattr(step_metric, "name", step_metric)
+        overwrite = bool(more[-1]) if more else overwrite
+        overruled = self.definitions.define(name, axis, step_sync, summary, overwrite)
+        self.wandb.note_definition()
+        if axis:
+            self.axes.note_axis(axis, self.wandb.initial_axis_value)
+            if name == "*":
+                self.steps.set_main_axis(axis)
+        # wandb lets an exact definition win over the user's pattern, and ours is exact: without
+        # this, eval/acc would be plotted over our column after define_metric("eval/*", "epoch").
+        for key in overruled:
+            how = {"step_sync": step_sync, "hidden": hidden, "summary": summary}
+            self.wandb.redefine(key, step_metric=step_metric, **how)
+        return bool(axis)
+
     def row(self, step: int, call: LogCall, after: Optional[Row]) -> Row:
         """A new row for a call at this step of wandb's; it ends the row `after`."""
         # The row that it ends is not in `native` yet: it is closed when wandb has taken this call.

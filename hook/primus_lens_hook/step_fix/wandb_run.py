@@ -12,16 +12,17 @@ waits for another process, within a log call.
 from __future__ import annotations
 
 import functools
-import json
 import operator
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
+from primus_lens_hook.step_fix.late_media import encoded
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
 from primus_lens_hook.step_fix.row import EMPTY, Row, can_encode, copied
+from primus_lens_hook.wandb_names import LATE_MEDIA, has_core, summary_record
 from primus_lens_hook.wandb_step import as_integer, counter_of
 
 Path = Tuple[str, ...]
@@ -34,6 +35,8 @@ class Methods(NamedTuple):
     """`(run, data, step, commit)`"""
     define_metric: Callable[..., Any]
     """`(run, name, …)`"""
+    decline: Callable[[str, str], None]
+    """Notes a part that does without something of this wandb, and why."""
 
 
 class WandbRun:
@@ -53,22 +56,19 @@ class WandbRun:
         self._on_each_row = columns
         # The native functions, bound: `run._log` is ours by now, and would come back here.
         self.log = methods.log.__get__(run)
-        self._define = methods.define_metric.__get__(run)
+        self._define: Callable[..., Any] = lambda *given, **how: methods.define_metric(
+            run, *given, **how
+        )
+        self.decline = methods.decline
         self._axis_defined = False
         owner, name = counter_of(run)
         self.read_step = functools.partial(operator.attrgetter(name), owner)
-        version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
-        numbers = [int(part) for part in version.split(".")[:2] if part.isdigit()]
-        self._has_core = numbers >= [0, 18]  # wandb-core, in Go; the handler before it was Python
+        self._has_core = has_core()
         # Not before wandb-core: the handler of 0.17 ends the summaries of nested values once any
         # metric is defined, and a run in order would lose them.
         self._may_define = self._has_core
         self.patched = getattr(sys.modules.get("wandb"), "patched", {})
         """Wandb's table of the modules that it has patched."""
-        # A process that hands its run to another ends the open row before; but a run of this
-        # process may have logged before the hook came.
-        if not self.is_foreign():
-            self.forget_open_row()
 
     @property
     def open_row(self) -> Optional[Row]:
@@ -92,7 +92,11 @@ class WandbRun:
         if hasattr(records, "PartialHistoryRequest"):
             try:
                 records.PartialHistoryRequest().step.num = step  # type: ignore[union-attr]
-            except (TypeError, ValueError):
+            except (
+                AttributeError,
+                TypeError,
+                ValueError,
+            ):  # the first where it is called otherwise
                 return None
         return as_integer(step)
 
@@ -146,31 +150,10 @@ class WandbRun:
         # call, and the values' owner may change them afterwards.
         values = copied(call.unwrapped)
         if values is None and all(map(can_encode, call.keys)):
-            values = self._encoded(call)
+            values = encoded(self._run, call, self.counter())
+            if values is None:
+                self.decline(LATE_MEDIA, "no history_dict_to_json as it was")
         return values
-
-    def _encoded(self, call: LogCall) -> Optional[Dict[str, Any]]:
-        """The values of a call as wandb encodes them, or None where this wandb cannot be asked.
-
-        Files of media are written, as for a row that wandb drops. Raises what wandb raises.
-        """
-        to_json = getattr(
-            sys.modules.get("wandb.sdk.data_types.utils"), "history_dict_to_json", None
-        )
-        dumps = getattr(sys.modules.get("wandb.util"), "json_dumps_safer_history", None)
-        replace_charts = getattr(self._run, "_serialize_custom_charts", None)
-        if to_json is None or dumps is None or replace_charts is None:
-            return None
-
-        # A copy: both functions of wandb write into the dict that they are given. They are private,
-        # and looked up by name: a wandb without them gets the row at once.
-        def encode() -> Dict[str, Any]:
-            values = to_json(self._run, replace_charts(dict(call.values)), self.counter())
-            return {key: json.loads(dumps(value)) for key, value in values.items()}
-
-        encoded = call.hand_over(encode)
-        call.handed = call.received = False  # it has still to go somewhere
-        return encoded  # type: ignore[no-any-return]
 
     def note_definition(self) -> None:
         """Note that the user has defined a metric: one of ours costs no summary any more."""
@@ -204,11 +187,7 @@ class WandbRun:
             if len(path) > 1 and self._has_core:
                 # Not summary[path[0]][path[1]]: that asks wandb's service, which may hang. vars,
                 # since a name that Summary lacks is looked up as a key, in the service too.
-                records = sys.modules["wandb.sdk.interface.summary_record"]
-                item, record = records.SummaryItem(), records.SummaryRecord()
-                item.key, item.value = path, value
-                record.update.append(item)
-                vars(self._run.summary)["_update_callback"](record)
+                vars(self._run.summary)["_update_callback"](summary_record(path, value))
 
     def is_foreign(self) -> bool:
         """Whether another process began the run, and shares its counter with us."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from primus_lens_hook import fast_path, step_fix, warn_once
 
-from support.native_model import Item, Media, Record
+from support import native_model
+from support.native_model import Media
 from support.repaired import overdue, repaired, user_rows, values_of
 
 OURS = str(Path(step_fix.__file__).parent), fast_path.__file__
@@ -134,7 +135,7 @@ def test_a_wandb_that_is_gone_raises_nowhere_but_where_it_would(way_out):
         "define_metric": lambda: run.define_metric("b"),
         "flush": step_fix.flush,
         "unpatch": step_fix.disable,
-        "summary": lambda: run._summary_update_callback(Record([Item(("a",), 1)])),
+        "summary": lambda: run._summary_update_callback(native_model.SummaryRecord()),
     }
     ways[way_out]()
     assert step_fix.counts()["dropped"] == 3
