@@ -3,7 +3,7 @@
 
 import pytest
 
-from support import training
+from support import matrix, training
 
 MIXED = """
     import importlib.util
@@ -36,6 +36,7 @@ def test_each_call_is_a_line(mixed):
     assert [line["step"] for line in mixed.lines] == [0, 5, 7]
     assert mixed.complaints == []
     assert mixed.outcome["outcome"] == "patched"
+    assert mixed.outcome["declined"].keys() <= {"watch"}  # 0.12.0 has nothing else for it
     (run_id,) = {line["run"] for line in mixed.lines}
     known = mixed.runs[run_id]
     assert (known["project"], known["group"], known["tags"]) == ("p", "g", ["a"])
@@ -98,3 +99,49 @@ def test_sigkill_loses_nothing(tmp_path, cell):
     )
     assert done.status == -9
     assert [row["i"] for row in done.data] == list(range(200))
+
+
+CALLS = """
+    import inspect, re, wandb
+    from wandb.sdk.lib import module
+    from wandb.sdk.wandb_run import Run
+    print(inspect.signature(module.set_global), type(Run.step), Run.step.__doc__)
+    for name, method in sorted(vars(Run).items()):
+        if inspect.isfunction(method):
+            signature = re.sub("0x[0-9a-f]+", "", str(inspect.signature(method)))
+            print(name, method.__qualname__, signature, method.__doc__)
+    def attempt(function, *args, **kwargs):
+        try:
+            print(function(*args, **kwargs) is None)
+        except Exception as error:
+            print(type(error).__name__, error)
+    run = wandb.init(project="p")
+    attempt(run.log)
+    attempt(run.log, {"a": 1}, unknown=1)
+    attempt(run._log if hasattr(run, "_log") else run.log, {"a": 1}, unknown=1)
+    attempt(run.log, {"a": 1}, 1, True, None, None, None)
+    attempt(run.log, {"a": 1}, data={"a": 1})
+    attempt(run.log, commit=True, data={"b": 2}, step=3)
+    attempt(run.log, {"c": 3}, 4, False)
+    attempt(run.define_metric)
+    attempt(run.define_metric, "a", unknown=1)
+    attempt(run.define_metric, step_metric="b", name="c")
+    attempt(run.summary.update, {"d": 4})
+    attempt(run.finish, 1, 2, 3, 4)
+    attempt(run.finish, exit_code=0)
+"""
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [matrix.EVERYDAY, pytest.param(matrix.MATRIX[1], marks=pytest.mark.exhaustive)],
+    indirect=True,
+    ids=lambda cell: cell.name,
+)
+def test_wandbs_methods_look_and_refuse_as_before(tmp_path, cell):
+    off = {"PRIMUS_LENS_WANDB_HOOK": "off"}
+    hooked = training.run(tmp_path / "hooked", CALLS, python=cell)
+    native = training.run(tmp_path / "native", CALLS, python=cell, env=off)
+    assert hooked.stdout == native.stdout
+    assert native.stdout.count("unexpected keyword argument 'unknown'") >= 2
+    assert [line["step"] for line in hooked.lines] == [3, 4]
