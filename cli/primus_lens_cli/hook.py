@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from primus_lens_hook import __version__, contract
 from primus_lens_hook.recording.mounts import hanging_type
@@ -34,6 +34,18 @@ WANDB = """
 import importlib.util, sys
 sys.exit(importlib.util.find_spec("wandb") is None)
 """
+# Of another's import nothing is to be seen here: it may print, and its threads may outlive it.
+DECLINED = """
+import os, sys
+out = os.dup(1)
+os.dup2(2, 1)
+import wandb
+from primus_lens_hook import patch
+parts = patch.the_hook().recorder.declined
+os.write(out, "".join("%s: %s\\n" % each for each in sorted(parts.items())).encode())
+os._exit(0)
+"""
+IMPORTING = 60.0  # seconds; of a cold network file system
 
 
 def main(arguments: List[str]) -> int:
@@ -42,7 +54,14 @@ def main(arguments: List[str]) -> int:
         prog="primus-lens hook", description="The start-up hook of " + sys.executable
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("check", help="say whether the hook loads in this interpreter, and why not")
+    checks = "say whether the hook loads in this interpreter, and why not"
+    commands.add_parser(
+        "check",
+        help=checks,
+        description=checks + ", and which of its parts leave the installed wandb alone. For that "
+        "it imports wandb in a process of its own, which takes a second or two; no run is begun. "
+        "What only a run can show is in wandb_hook.json beside the records.",
+    )
     installer = commands.add_parser(
         "install", help="put the start-up files into site-packages (pip does it too)"
     )
@@ -81,7 +100,10 @@ def check() -> int:
     print("hook         %s, %s" % (__version__, "loads" if reason is None else "does not load"))
     if reason is not None:
         print("reason       " + reason)
-    print("wandb        " + ("found" if _ask(WANDB) is not None else "not installed here"))
+    has_wandb = _ask(WANDB) is not None
+    print("wandb        " + ("found" if has_wandb else "not installed here"))
+    if has_wandb and reason is None:
+        print("declined     " + _declined())
     print("records      " + _records())
     return 0 if reason is None else 1
 
@@ -132,15 +154,29 @@ def site_packages() -> str:
     return sysconfig.get_paths()["purelib"]
 
 
-def _ask(program: str) -> Optional[str]:
+def _ask(program: str, **run: Any) -> Optional[str]:
     """What a fresh interpreter prints; None when it fails."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         check=False,
         stdout=subprocess.PIPE,
         universal_newlines=True,
+        **run,
     )
     return done.stdout if done.returncode == 0 else None
+
+
+def _declined() -> str:
+    """The parts that leave this wandb alone, each with its reason."""
+    # Without records: the status of a training may lie where this one would be written.
+    environ = {**os.environ, contract.ENV_SAVE_LOCAL: "false"}
+    try:
+        parts = _ask(DECLINED, env=environ, timeout=IMPORTING, stderr=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return "not known: wandb is not imported within %d s" % IMPORTING
+    if parts is None:
+        return "not known: wandb cannot be imported"
+    return "; ".join(parts.splitlines()) or "nothing"
 
 
 def _why_off() -> str:

@@ -92,6 +92,21 @@ def test_check_says_that_the_hook_loads():
     done = primus_lens("hook", "check")
     assert done.returncode == 0
     assert "loads" in done.stdout
+    assert "declined     nothing\n" in done.stdout
+
+
+def test_check_says_what_this_wandb_lacks(tmp_path):
+    for module in ("wandb", "wandb/sdk"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").touch()
+    log = "class Run:\n    def log(self, data, step=None, commit=None): pass\nprint('loud')\n"
+    (tmp_path / "wandb" / "sdk" / "wandb_run.py").write_text(log)
+    (tmp_path / "wandb" / "__init__.py").write_text("import wandb.sdk.wandb_run")
+    where = {"PYTHONPATH": str(tmp_path), "PRIMUS_LENS_WANDB_OUTPUT_PATH": str(tmp_path / "out")}
+    done = primus_lens("hook", "check", **where)
+    assert "step_fix: Run.step is no property; watch: no Run._log" in done.stdout
+    assert "loud" not in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_check_says_why_not():
