@@ -15,6 +15,8 @@ ARG PYTHON_3_10_IMAGE=${PYTHON_IMAGE:-python:3.10-slim-bookworm}
 ARG PYTHON_3_12_IMAGE=${PYTHON_IMAGE:-python:3.12-slim-bookworm}
 ARG PYTHON_3_13_IMAGE=${PYTHON_IMAGE:-python:3.13-slim-bookworm}
 ARG PYTHON_3_14_IMAGE=${PYTHON_IMAGE:-python:3.14-slim-bookworm}
+# Whatever Debian it is of: only byte code leaves that stage.
+ARG PYTHON_3_15_IMAGE=${PYTHON_IMAGE:-python:3.15-slim}
 
 FROM ${BASE_IMAGE} AS exec-wrapper
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends musl-tools
@@ -56,6 +58,10 @@ FROM ${PYTHON_3_14_IMAGE} AS python-3.14
 COPY --from=tree /src /src
 COPY --from=tree /payload /payload
 RUN python /src/packaging/payload/build.py compile /payload
+FROM ${PYTHON_3_15_IMAGE} AS python-3.15
+COPY --from=tree /src /src
+COPY --from=tree /payload /payload
+RUN python /src/packaging/payload/build.py compile /payload
 
 FROM ${BASE_IMAGE} AS payload
 COPY --from=tree /payload /payload
@@ -66,6 +72,7 @@ COPY --from=python-3.10 /payload /payload
 COPY --from=python-3.12 /payload /payload
 COPY --from=python-3.13 /payload /payload
 COPY --from=python-3.14 /payload /payload
+COPY --from=python-3.15 /payload /payload
 COPY --from=exec-wrapper /bin-of-pods /payload/bin
 RUN chmod -R a=rX /payload
 

@@ -20,7 +20,7 @@ def tree(directory):
     return {path: path.stat().st_size for path in files if "__pycache__" not in path.parts}
 
 
-OTHERS = [pytest.param(version, marks=pytest.mark.exhaustive) for version in ("3.7", "3.13")]
+OTHERS = [pytest.param(version, marks=pytest.mark.exhaustive) for version in ("3.7", "3.15")]
 
 
 @pytest.fixture(params=["3.11", *OTHERS])

@@ -6,6 +6,7 @@ and kept until its pins change. The pins are what the old versions need to impor
 """
 
 import fcntl
+import functools
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from typing import NamedTuple
 from support.repository import ROOT
 
 CELLS = ROOT / ".venv" / "matrix"
+FETCH = ROOT.parent / "shared" / "pythons" / "get.sh"
+FETCHED = ("3.14", "3.15")
 
 
 class Cell(NamedTuple):
@@ -40,10 +43,12 @@ MATRIX = [
     Cell("3.12", "0.22.3"),
     Cell("3.13", ""),
     Cell("3.14", ""),
+    Cell("3.15", ""),
 ]
 EVERYDAY = Cell("3.11", "")  # the one that `make test` trains with
 
 
+@functools.cache
 def interpreter(version):
     """An interpreter of this version that really starts, or None."""
     candidates = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
@@ -52,7 +57,13 @@ def interpreter(version):
         started = subprocess.run([candidate, "-c", ""], capture_output=True)
         if started.returncode == 0:
             return candidate
-    return None
+    return fetched(version) if version in FETCHED and FETCH.exists() else None
+
+
+def fetched(version):
+    """A Python that the machine lacks, brought by what lies beside this checkout; or None."""
+    done = subprocess.run([FETCH, version], stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def environment(cell, wheel):

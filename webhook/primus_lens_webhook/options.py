@@ -21,7 +21,9 @@ AUTO, PREPEND, EXEC, SITE_PACKAGES, OFF = PYTHON_ENVS = (
     "off",
 )
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-HOOK_SIZE = "16Mi"  # the payload has 4
+# Twice the payload, and a margin: an init container that runs again copies it beside the old one,
+# and the kubelet evicts a pod whose emptyDir outgrows its limit.
+HOOK_SIZE = "32Mi"
 
 
 def size(text: str) -> str:

@@ -11,15 +11,17 @@ import sysconfig
 import pytest
 from primus_lens_cli import payload
 from primus_lens_hook import contract
+from primus_lens_webhook.options import HOOK_SIZE
+from primus_lens_webhook.quantity import quantity
 
-from support import matrix, training
+from support import environments, matrix, training
 from support.environment import clean_environ
 from support.repository import ROOT
 
 VERSIONS = sorted({cell.python for cell in matrix.MATRIX}, key=lambda v: int(v.split(".")[1]))
 LOADED = "import sys; b = sys.modules.get('primus_lens_hook.boot'); print(b and b.installed())"
-# Of a Python that is built without link-time optimisation; with it, as distributions do, 1.7 M.
-BUDGET = 2_500_000
+# Instructions. That of 3.11 is built without link-time optimisation here; distributions have it.
+BUDGETS = {"3.11": 2_500_000, "3.14": 2_000_000, "3.15": 2_000_000}
 
 
 def interpreter(version):
@@ -53,23 +55,20 @@ def test_byte_code_names_the_place_where_it_will_lie(version, prebuilt):
     assert f'"{contract.HOOK_MOUNT}/primus_lens_hook/boot.py"' in printed
 
 
-def instructions(python, **environ):
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    environ = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", **environ}
-    done = subprocess.run(
-        [*command, python, "-c", "pass"], env=environ, capture_output=True, text=True
-    )
-    return int(re.search(r"Collected : (\d+)", done.stderr)[1])
-
-
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
-def test_a_start_costs_few_instructions(installed, tmp_path):
+@pytest.mark.parametrize("version", BUDGETS)
+def test_a_start_costs_few_instructions(version, installed, tmp_path):
     """Counted, not timed; beside a PYTHONPATH that leads to nothing."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    bare = instructions(python, PYTHONPATH=str(tmp_path))
-    hooked = instructions(python, PYTHONPATH=f"{installed}/primus_lens_hook/bootstrap")
-    assert 0 < hooked - bare <= BUDGET
+    python = environments.bare(interpreter(version), tmp_path / "venv")
+    bare = environments.instructions(python, PYTHONPATH=str(tmp_path))
+    hooked = environments.instructions(python, PYTHONPATH=f"{installed}/primus_lens_hook/bootstrap")
+    assert 0 < hooked - bare <= BUDGETS[version]
+
+
+def test_a_volume_of_a_pod_holds_it_twice(prebuilt):
+    """An init container that runs again copies the tree beside the one that pods see."""
+    blocks = sum(path.lstat().st_blocks for path in prebuilt.rglob("*"))
+    assert 2 * blocks * 512 < quantity(HOOK_SIZE)
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.6"])
@@ -126,11 +125,11 @@ import sys; print([type(finder).__name__ for finder in sys.meta_path].count("Run
 @pytest.fixture
 def bare(tmp_path):
     """A user's environment: wandb, and nothing of ours."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    (site,) = (tmp_path / "bare").glob("lib/python3*/site-packages")
+    python = environments.bare(sys.executable, tmp_path / "bare")
+    site = environments.site_packages(python)
     # The packages beside us, but not their .pth files: ours is one.
     (site / "packages.pth").write_text(sysconfig.get_paths()["purelib"])
-    return tmp_path / "bare" / "bin" / "python"
+    return python
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def mounted(bare, tmp_path):
     tree = tmp_path / "mount"
     payload.prepare(str(tmp_path / "source"), str(tree))
     payload.install(str(tmp_path / "source"), str(tree))
-    (site,) = (tmp_path / "bare").glob("lib/python3*/site-packages")
+    site = environments.site_packages(bare)
     shutil.copy(tree / "pth" / "primus_lens_hook.pth", site)
     return tree, site
 
