@@ -83,7 +83,7 @@ bench: $(STAMP) ## measure against the peers
 clean: ## remove what these commands made
 	rm -rf .venv dist wandb .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-$(STAMP): pyproject.toml requirements/dev.txt hook/primus_lens_hook.pth hook/primus_lens_hook.start
+$(STAMP): pyproject.toml requirements/dev.txt hook/primus_lens_hook.pth
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up .venv (a minute or two, once)"

@@ -10,21 +10,25 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from primus_lens_hook import __version__, contract
 from primus_lens_hook.recording.mounts import hanging_type
 
 from primus_lens_cli import payload
 
-# The very files that the wheel brings; a test holds them together.
-STARTUP_FILES = {
-    "primus_lens_hook.pth": (
-        'import sys; exec("try:\\n from primus_lens_hook.boot import start\\n start()'
-        '\\nexcept Exception: pass")\n'
-    ),
-    "primus_lens_hook.start": "primus_lens_hook.boot:start\n",
-}
+# The very file that the wheel brings; a test holds them together.
+PTH = "primus_lens_hook.pth"
+PTH_TEXT = (
+    'import sys; exec("try:\\n from primus_lens_hook.boot import start\\n start()'
+    '\\nexcept Exception: pass")\n'
+)
+# Python 3.15 knows both (PEP 829), and from 3.18 on ignores import lines of a `.pth`. Not sooner:
+# for a `.start` site loads pkgutil and re, 25 million instructions at each start against the 2 of
+# the `.pth`, and where the package is gone it prints a traceback at each start of each program.
+START = "primus_lens_hook.start"
+START_TEXT = "primus_lens_hook.boot:start\n"
+START_SINCE = (3, 18)
 PROBE = """
 import sys
 boot = sys.modules.get("primus_lens_hook.boot")
@@ -63,7 +67,8 @@ def main(arguments: List[str]) -> int:
         "What only a run can show is in wandb_hook.json beside the records.",
     )
     installer = commands.add_parser(
-        "install", help="put the start-up files into site-packages (pip does it too)"
+        "install",
+        help="put the start-up files into site-packages (pip does it too, up to Python 3.17)",
     )
     installer.add_argument(
         "--to", metavar="DIR", help="instead, make DIR hold what injected pods get"
@@ -110,7 +115,7 @@ def check() -> int:
 
 def install() -> int:
     """Write the start-up files into site-packages."""
-    for name, text in STARTUP_FILES.items():
+    for name, text in startup_files(sys.version_info[:2]).items():
         with open(os.path.join(site_packages(), name), "w") as file:
             file.write(text)
     print("installed in " + site_packages())
@@ -141,7 +146,7 @@ def install_to(directory: str, source: Optional[str]) -> int:
 
 def uninstall() -> int:
     """Remove the start-up files; it is fine if there are none."""
-    for name in STARTUP_FILES:
+    for name in (PTH, START):
         path = os.path.join(site_packages(), name)
         if os.path.exists(path):
             os.unlink(path)
@@ -149,8 +154,16 @@ def uninstall() -> int:
     return 0
 
 
+def startup_files(version: Tuple[int, int]) -> Dict[str, str]:
+    """By name, what makes this version of Python load the hook; the last is the one it uses."""
+    files = {PTH: PTH_TEXT}
+    if version >= START_SINCE:
+        files[START] = START_TEXT
+    return files
+
+
 def site_packages() -> str:
-    """Where this interpreter looks for `.pth` files of pure Python packages."""
+    """Where this interpreter looks for start-up files of pure Python packages."""
     return sysconfig.get_paths()["purelib"]
 
 
@@ -188,7 +201,7 @@ def _why_off() -> str:
 
 
 def _why_absent() -> str:
-    path = os.path.join(site_packages(), "primus_lens_hook.pth")
+    path = os.path.join(site_packages(), list(startup_files(sys.version_info[:2]))[-1])
     if not os.path.exists(path):
         return "no %s; run: primus-lens hook install" % path
     return "%s is there, but this interpreter cannot import primus_lens_hook from it" % path

@@ -28,9 +28,9 @@ STEP_FIX = "wandb_step_fix"
 
 def start() -> None:
     """Watch for the import of wandb, unless `PRIMUS_LENS_WANDB_HOOK` says no. Idempotent."""
-    # Called twice in a virtual environment, where site processes its `.pth` a second time. From
-    # Python 3.18 on the `.start` file calls it (PEP 829), since `import` lines of a `.pth` are
-    # ignored then. What it raises, site would print at each start of each program.
+    # Called twice in a virtual environment of Python 3.14 and older, where site processes its
+    # `.pth` a second time. From Python 3.18 on the `.start` file calls it (PEP 829), since `import`
+    # lines of a `.pth` are ignored then. What it raises, site would print at each start.
     try:
         if sys.version_info >= (3, 7) and switched_on():
             install()

@@ -6,8 +6,7 @@ import subprocess
 import zipfile
 
 import pytest
-from primus_lens_cli.hook import STARTUP_FILES
-from primus_lens_hook.boot import start
+from primus_lens_cli.hook import PTH, PTH_TEXT
 
 from support import matrix
 from support.environment import clean_environ
@@ -70,19 +69,15 @@ def test_uninstall_and_install_of_the_hook_alone(environment, wheel):
 
 
 @pytest.mark.exhaustive
-def test_a_start_file_left_alone_is_silent(environment):
+def test_a_start_up_file_left_alone_is_silent(environment):
     (site,) = environment.glob("lib/python*/site-packages")
-    for name, text in STARTUP_FILES.items():
-        (site / name).write_text(text)
+    (site / PTH).write_text(PTH_TEXT)
     assert run(environment, "-c", "print(1)") == (0, "1\n", "")
 
 
-@pytest.mark.parametrize("name", STARTUP_FILES)
-def test_start_up_files(wheel, name):
+def test_the_start_up_file(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        assert archive.read(name).decode() == STARTUP_FILES[name]
-    if name.endswith(".start"):  # PEP 829: one entry point a line, package.module:callable
-        assert STARTUP_FILES[name].strip() == f"{start.__module__}:{start.__name__}"
+        assert archive.read(PTH).decode() == PTH_TEXT
 
 
 def test_the_live_page_is_in_it(wheel):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree as pods have it: read-only, for every Python, by PYTHONPATH, exec wrapper and `.pth`."""
 
-import os
 import re
 import shutil
 import subprocess
