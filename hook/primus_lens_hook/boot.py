@@ -69,6 +69,8 @@ class RunClassFinder:
 
 def install() -> None:
     """Put the finder first on `sys.meta_path`; patch at once if wandb is loaded."""
+    # Two threads may both see none: two finders are as good as one, and a lock would have each
+    # start import threading. To take one out again is not safe while another thread imports.
     if installed():
         return
     # First: a finder that is asked after the path finder never sees a name that the path has.

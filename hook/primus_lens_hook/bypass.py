@@ -26,6 +26,17 @@ from primus_lens_hook.warn_once import describe
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
 GLOBALS = ".sdk.lib.module"  # of wandb
+_noting = threading.RLock()  # while a training step is noted: threads may log to one disabled run
+
+
+def _after_fork() -> None:
+    global _noting
+    _noting = threading.RLock()  # a thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 
 def record_disabled_runs(module: Any, run_class: Any, recorder: Recorder) -> str:
@@ -143,7 +154,8 @@ def _record(
     if row is not None:
         # By position too: Megatron-LM passes the step as the second argument.
         explicit = as_integer(args[1] if len(args) > 1 else kwargs.get("step"))
-        shown, step, late = steps.of(explicit, row, keys)
-        if shown is not None:
-            steps.note(shown, keys)
+        with _noting:
+            shown, step, late = steps.of(explicit, row, keys)
+            if shown is not None:
+                steps.note(shown, keys)
         recorder.record(run, row, step, late)

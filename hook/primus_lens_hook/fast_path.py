@@ -42,7 +42,9 @@ def with_fast_path(  # noqa: C901 its one function
         try:
             run = guard.context
             steps, wandb = run.steps, run.wandb
-            row = {**data}  # copied in C under the GIL: its owner may change it at any moment
+            # Copied in C, in one step for its owner, who may change it at any moment: under the
+            # GIL, or under the dict's own lock where there is none.
+            row = {**data}
             keys, values = tuple(row), tuple(row.values())
             # Only texts have a template. A key that merely equals a text is refused by wandb.
             template = TEMPLATES.get(keys)

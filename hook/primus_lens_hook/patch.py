@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from primus_lens_hook import bypass, contract, settings
@@ -43,11 +44,32 @@ class Hook(NamedTuple):
     step_fix: StepFix
 
 
-# Once per process, not per import of wandb: a second recorder could not lock the rank's file, and
-# would write one of its own.
-@functools.lru_cache(maxsize=None)
+# While the hook is made, and while wandb is patched: one thread may import wandb while another one
+# calls `wandb_step_fix`. Two hooks would write two files, two layers of wrappers each line twice.
+_lock = threading.RLock()
+_hook: Optional[Hook] = None
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # a thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def the_hook() -> Hook:
     """The hook of this process, made at the first call."""
+    global _hook
+    with _lock:
+        # Once per process, not per import of wandb: a second recorder could not lock the rank's
+        # file, and would write one of its own.
+        _hook = _hook or _make_hook()
+        return _hook
+
+
+def _make_hook() -> Hook:
     chosen = settings.load(os.environ)
     mark = {contract.ROW_MARK: True} if chosen.mark_rows else {}
     columns: Dict[str, Any] = {}  # system metrics that each row of W&B gets
@@ -63,7 +85,11 @@ def the_hook() -> Hook:
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
     """Patch the module that has wandb's class `Run`. Idempotent."""
-    hook = hook or the_hook()
+    with _lock:
+        _apply(module, hook or the_hook())
+
+
+def _apply(module: Any, hook: Hook) -> None:
     # vars: a module may import its names when they are asked for, and nobody has asked.
     run_class = vars(module).get("Run")
     if not isinstance(run_class, type):

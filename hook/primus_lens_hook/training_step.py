@@ -20,7 +20,7 @@ MAIN_AXES = ("train/global_step", "trainer/global_step", "global_step")
 class TrainingStep:
     """The training step of one run, from the rows that wandb took.
 
-    The caller holds a lock around `note`; `of` changes nothing.
+    The caller holds a lock around `note` and `set`; `of` changes nothing and needs none.
     """
 
     __slots__ = ("_back", "_leader", "axes", "given", "newest", "rewinds")
@@ -93,7 +93,9 @@ class TrainingStep:
         One row further back may be a straggler of another thread. When the rows that lead
         the run go on upwards from there, the training is there.
         """
-        return self._back is not None and shown > self._back and self._leads(keys)
+        # Read once: `of` holds no lock, and another thread may set it to None at any moment.
+        back = self._back
+        return back is not None and shown > back and self._leads(keys)
 
     def _leads(self, keys: Tuple[str, ...]) -> bool:
         """Whether a row has the keys of the one that showed the newest step, in any order."""

@@ -5,18 +5,20 @@ All that the hook prints is printed here. It must never raise, and never use `lo
 """
 
 import sys
-from typing import Set
+from typing import Dict
 
 # Per process, for good: a training logs millions of rows, and a warning for each of them would
 # fill the pod's log and the node's disk.
-_said: Set[str] = set()
+_said: Dict[str, object] = {}
 
 
 def warn_once(kind: str, text: str) -> None:
     """Write `text` to stderr unless something of this kind has been said before."""
-    if kind in _said:
+    # In one step, as two threads may get here at once: looked up first and added then, a kind would
+    # be printed by both. Before the write: one that fails is not tried again.
+    ours = object()
+    if _said.setdefault(kind, ours) is not ours:
         return
-    _said.add(kind)  # first: a write that fails is not tried again
     # Not logging, which the training may have configured to raise, to mail, or to log to wandb.
     # stderr may be closed, a full pipe, None (pythonw) or an object of a notebook.
     try:

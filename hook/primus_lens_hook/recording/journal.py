@@ -123,7 +123,8 @@ class Journal:
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line, which decides whose file this process writes (`Runs`).
         with self._lock:
-            if run_id in self.unfinished:
+            # Finished by another thread since this one looked: it would seem to run for ever.
+            if run_id in self.unfinished or getattr(run, "_is_finished", False) is True:
                 return
             self._runs.begin(run_id, run)
             if self.sampler is not None:

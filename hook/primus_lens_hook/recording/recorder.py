@@ -73,8 +73,9 @@ class Recorder:
             # The exact type first: isinstance with an ABC runs Python code, for each log call.
             if type(data) is not dict and not isinstance(data, Mapping):
                 return NO_ROW
-            # Copied in C under the GIL. A comprehension lets another thread in between two items,
-            # and raises "dictionary changed size during iteration".
+            # Copied in C, under the GIL or, where there is none, under the dict's own lock. A
+            # comprehension lets another thread in between two items, and raises "dictionary changed
+            # size during iteration".
             row = {**data}
             keys = tuple(row)
             try:

@@ -121,13 +121,15 @@ class RunGuard:
 
     def note_unserved(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
-        self.context.note_training_step(call)
-        if call.values:
-            self.context.wandb.mark = {}
+        with self.lock:
+            self.context.note_training_step(call)
+            if call.values:
+                self.context.wandb.mark = {}
 
     def set_training_step(self, step: int) -> None:
         """Set the step given to `update_training_step()`."""
-        self.context.steps.set(step)
+        with self.lock:
+            self.context.steps.set(step)
 
     def set_tracks_calls(self) -> None:
         """Note which call brings a key, from the next call on: priorities are given."""
@@ -145,7 +147,8 @@ class RunGuard:
 
     def limit(self, limits: Limits) -> None:
         """Bound what waits, from the next call on."""
-        self.context.limits = limits
+        with self.lock:
+            self.context.limits = limits
 
     def hand_back(self) -> None:
         """Send everything that waits; the next calls are wandb's. Never raises."""
@@ -154,8 +157,9 @@ class RunGuard:
 
     def resume(self) -> None:
         """Note that wandb has had calls that were not served here."""
-        if self._serves and not isinstance(self._state, Shared):
-            self.context.wandb.forget_open_row()
+        with self.lock:
+            if self._serves and not isinstance(self._state, Shared):
+                self.context.wandb.forget_open_row()
 
     def stand_aside(self, reason: str) -> None:
         """Leave the run to a wandb that lacks something. Never raises."""

@@ -212,19 +212,16 @@ class StepFix:
                 lack = lack_in_run(run) if self.allowed else ""
                 wandb = WandbRun(run, self._methods, self._columns, self._mark)
                 context = RunContext(wandb, TrainingStep(), self._limits)
-                context.tracks_calls |= self._ranked
                 guard = RunGuard(context, self._start_timer, self._shared)
-                guard.is_plain &= self._enabled
                 if lack:
                     guard.stand_aside(lack)
                 elif self.allowed and not wandb.is_foreign():
                     # A process that hands its run to another ends the open row before; but a run
                     # of this process may have logged before the hook came.
                     wandb.forget_open_row()
-                if self.training_step is not None:
-                    guard.set_training_step(self.training_step)
                 self._runs.append(guard)
                 self._counts.append(context.counts)
+                self._set_up(guard)
                 vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
                 # Last registered runs first: before wandb's own, which ends its service. wandb
                 # registers whenever it starts one, so ours moves behind it with each run. wandb
@@ -237,6 +234,19 @@ class StepFix:
                     # What we log may take wandb's counter beyond them: once they are sent, then.
                     time.sleep(self._limits.flush_interval + TIMER_MARGIN)
             return guard  # type: ignore[no-any-return]
+
+    def _set_up(self, guard: RunGuard) -> None:
+        """Tell a run what has been set for all of them."""
+        # After it is among the runs: what another thread sets now it has set before it goes through
+        # them, so that one of the two tells the run. And never an older value after a newer one.
+        with guard.lock:
+            guard.limit(self._limits)
+            if self.training_step is not None:
+                guard.set_training_step(self.training_step)
+        if self._ranked:
+            guard.set_tracks_calls()
+        if not self._enabled:
+            guard.is_plain = False
 
     def _start_timer(self) -> None:
         # From the first conflict on, never before: Python 3.12 warns of a fork in a process that

@@ -151,4 +151,5 @@ class Sampler:
 
     def _report_sources(self, sources: List[Any]) -> None:
         names = [source.name for source in sources]
-        self._report({"system": names, "system_faults": self._faults})
+        # A copy: a thread that logs may write the report while this one notes another fault.
+        self._report({"system": names, "system_faults": dict(self._faults)})

@@ -109,7 +109,7 @@ def lines():
     "part", [0, *(pytest.param(part, marks=pytest.mark.exhaustive) for part in (1, 2, 3))]
 )
 def test_a_fault_at_each_line(part, monkeypatch):
-    monkeypatch.setattr(warn_once, "_said", {"steps"})
+    monkeypatch.setattr(warn_once, "_said", {"steps": None})
     for at in range(part, lines(), 4):
         run_class, step_fix = repaired()
         run = run_class()
