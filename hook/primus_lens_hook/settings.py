@@ -108,8 +108,10 @@ def _config_file() -> Dict[str, str]:
     # own. Beside the package is the one place that they still know.
     package = os.path.dirname(os.path.abspath(__file__))
     try:
-        with open(os.path.join(os.path.dirname(package), contract.CONFIG_FILE)) as lines:
-            pairs = [line.partition("=") for line in lines if not line.startswith("#")]
-    except (OSError, ValueError):  # ValueError: bytes that this locale cannot decode
+        with open(os.path.join(os.path.dirname(package), contract.CONFIG_FILE), "rb") as file:
+            # Decoded as variables are, whatever the locale: a path names the same bytes then.
+            lines = os.fsdecode(file.read()).split("\n")
+    except OSError:
         return {}
+    pairs = [line.partition("=") for line in lines if not line.startswith("#")]
     return {key.strip(): value.strip() for key, sign, value in pairs if sign}

@@ -27,7 +27,7 @@ def replace(path: str, value: Any) -> None:
         os.unlink(temporary)
     fd = open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        with open(fd, "w") as file:
+        with open(fd, "w", encoding="utf-8") as file:
             json.dump(value, file)
         # Not os.rename, which fails on Windows if the file exists. No fsync: after a power failure
         # the file may be empty, which readers take for none; to wait for a disk is worse.
@@ -41,7 +41,7 @@ def replace(path: str, value: Any) -> None:
 def load(path: str) -> Any:
     """What `path` holds; None for no file, no JSON or something that is no small file."""
     try:
-        with open(open_regular(path, os.O_RDONLY)) as file:
+        with open(open_regular(path, os.O_RDONLY), encoding="utf-8") as file:
             return json.loads(file.read(LONGEST))
     except (OSError, ValueError, RecursionError):
         return None

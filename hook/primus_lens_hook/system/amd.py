@@ -152,7 +152,7 @@ def _read(*parts: str) -> str:
     # A file of sysfs opens and then fails to be read (EINVAL, EBUSY, EPERM) while the card sleeps
     # or is being reset. That value is missing, and no other.
     try:
-        with open(os.path.join(*parts)) as file:
+        with open(os.path.join(*parts), encoding="utf-8") as file:
             return file.read().strip()
     except (OSError, ValueError):
         return ""

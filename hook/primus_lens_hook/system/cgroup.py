@@ -179,5 +179,5 @@ def _fields(path: str) -> Dict[str, str]:
 
 
 def _text(path: str) -> str:
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         return file.read()

@@ -150,17 +150,23 @@ def test_foreign_finders_are_respected(train):
     assert done.data == [{"a": 1}]
 
 
-def test_settings_from_the_config_file(train, tmp_path, wheel):
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("locale", [{}, ASCII], ids=["", "of ASCII"])
+def test_settings_from_the_config_file(train, tmp_path, wheel, locale):
     """For processes that lose the variables: a file beside the injected package."""
     shutil.copytree(BOOTSTRAP.parent, tmp_path / "tree" / "primus_lens_hook")
     (tmp_path / "tree" / "primus_lens_hook.env").write_text(
-        f"# written by the init container\nPRIMUS_LENS_WANDB_OUTPUT_PATH={tmp_path}/records\n"
+        f"# written by the init container\nPRIMUS_LENS_WANDB_OUTPUT_PATH={tmp_path}/récords\n"
     )
     done = train(
         "import wandb; wandb.init(project='p'); wandb.log({'a': 1}); wandb.finish()",
         env={
             "PRIMUS_LENS_WANDB_OUTPUT_PATH": None,
             "PYTHONPATH": str(tmp_path / "tree"),  # shadows the installed one
+            **locale,
         },
     )
+    (tmp_path / "récords").rename(done.output)
     assert done.data == [{"a": 1}]
