@@ -38,7 +38,7 @@ def wheel():
 exhaustive = pytest.mark.exhaustive
 CELLS = [
     pytest.param(each, id=each.name, marks=() if each == matrix.EVERYDAY else exhaustive)
-    for each in matrix.MATRIX
+    for each in (*matrix.MATRIX, matrix.FREE_THREADED)
 ]
 
 

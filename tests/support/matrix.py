@@ -23,14 +23,14 @@ FETCHED = ("3.14", "3.15")
 
 class Cell(NamedTuple):
     python: str
-    wandb: str
+    wandb: str | None  # "" is the newest, None is none
     pins: tuple = ()
     beside: str = ""  # what else is in it
 
     @property
     def name(self):
-        parts = [f"python{self.python}", f"wandb{self.wandb or '-newest'}", self.beside]
-        return "-".join(filter(None, parts))
+        wandb = None if self.wandb is None else f"wandb{self.wandb or '-newest'}"
+        return "-".join(filter(None, [f"python{self.python}", wandb, self.beside]))
 
 
 MATRIX = [
@@ -45,6 +45,7 @@ MATRIX = [
     Cell("3.14", ""),
     Cell("3.15", ""),
 ]
+FREE_THREADED = Cell("3.14t", "")  # a build without the GIL, from PATH
 EVERYDAY = Cell("3.11", "")  # the one that `make test` trains with
 
 
@@ -79,8 +80,8 @@ def environment(cell, wheel):
             shutil.rmtree(directory, ignore_errors=True)
             base = interpreter(cell.python)
             subprocess.run([base, "-m", "venv", directory], check=True)
-            requirement = f"wandb=={cell.wandb}" if cell.wandb else "wandb"
-            pip(python, "install", requirement, "numpy", *cell.pins)
+            wandb = {None: (), "": ("wandb",)}.get(cell.wandb, (f"wandb=={cell.wandb}",))
+            pip(python, "install", *wandb, "numpy", *cell.pins)
             complete.write_text(pins)
         installed = directory / ".wheel"
         if not installed.exists() or installed.read_text() != wheel.parent.name:

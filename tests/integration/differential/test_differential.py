@@ -92,7 +92,8 @@ def test_native_is_as_native():
 def processes_for(cell):
     """Two kinds of those that need no server, others for each cell."""
     kinds = [*processes.EXACT, *processes.FREE] * 2
-    first = 2 * [each.name for each in matrix.MATRIX].index(Path(cell).parent.parent.name)
+    cells = [each.name for each in (*matrix.MATRIX, matrix.FREE_THREADED)]
+    first = 2 * cells.index(Path(cell).parent.parent.name)
     return [Process(kind, SEED) for kind in kinds[first : first + 2]]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python 3.14 and 3.15: the hook's own unit tests, and warnings that only newer Pythons have."""
+"""Newer Pythons, one without the GIL among them: the hook's unit tests, and new warnings."""
 
 import re
 import subprocess
@@ -43,25 +43,27 @@ FORK = """
 pytestmark = pytest.mark.exhaustive
 
 
-def environment(version, wheel, pins=(), beside=""):
-    if matrix.interpreter(version) is None:
-        pytest.skip(f"no Python {version} on this machine")
-    return matrix.environment(matrix.Cell(version, "", pins, beside), wheel)
+def environment(cell, wheel):
+    if matrix.interpreter(cell.python) is None:
+        pytest.skip(f"no Python {cell.python} on this machine")
+    return matrix.environment(cell, wheel)
 
 
-@pytest.mark.parametrize("version", matrix.FETCHED)
+@pytest.mark.parametrize("version", [*matrix.FETCHED, matrix.FREE_THREADED.python])
 def test_the_unit_tests_of_the_hook(version, wheel):
-    python = environment(version, wheel, PINS, "unit-tests")
+    python = environment(matrix.Cell(version, None, PINS, "unit-tests"), wheel)
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not exhaustive"]
+    # Else a package that is not made for it would bring the GIL back.
+    env = {**clean_environ(), **({"PYTHON_GIL": "0"} if version.endswith("t") else {})}
     done = subprocess.run(
-        [*command, "tests/unit/hook"], cwd=ROOT, env=clean_environ(), capture_output=True, text=True
+        [*command, "tests/unit/hook"], cwd=ROOT, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-5000:]
 
 
 @pytest.mark.parametrize("version", matrix.FETCHED)
 def test_no_warning_is_about_the_hook(version, wheel, tmp_path):
-    python = environment(version, wheel)
+    python = environment(matrix.Cell(version, ""), wheel)
     done = training.run(tmp_path, TRAIN, python=python, flags=EVERY_WARNING, env=SYSTEM)
     assert [line for line in done.stderr.splitlines() if "primus" in line] == []
     assert "Warning" in done.stderr  # wandb's own
@@ -73,7 +75,7 @@ def test_no_warning_is_about_the_hook(version, wheel, tmp_path):
 )
 def test_a_fork_warns_of_threads_only_where_it_does_without_us(version, mode, wheel, tmp_path):
     """Since Python 3.12, in a process that has any; wandb has one from `init` on."""
-    python, printed = environment(version, wheel), []
+    python, printed = environment(matrix.Cell(version, ""), wheel), []
     for hook in ("true", "false"):
         env = {**SYSTEM, "PRIMUS_LENS_WANDB_HOOK": hook, "WANDB_MODE": mode}
         printed.append(training.run(tmp_path / hook, FORK, python=python, env=env).stdout)
