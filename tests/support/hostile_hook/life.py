@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A life: lines of a program, the place that it runs in, and how it starts."""
+
+import textwrap
+from typing import NamedTuple
+
+ABRUPT = ("os._exit", "kill", "terminate", "abort", "segfault")
+ABRUPT_LINES = ("become_program(", *(f'leave("{way}"' for way in ABRUPT))
+
+STEALING = ("close_all(", "close_some(", "dup_over(", "use_up(")
+
+
+class Life(NamedTuple):
+    """Everything that decides how a life goes, but for the hook."""
+
+    name: str
+    lines: tuple
+    place: str = "plain"  # of the output path (`places`)
+    mode: str = "disabled"  # wandb's
+    starts: str = "forked"  # from a process that has imported wandb, or as an "interpreter"
+    closed: tuple = ()  # the standard descriptors that it starts without
+    env: tuple = ()  # of (name, value): settings of the hook
+
+    @property
+    def script(self):
+        body = textwrap.indent("\n".join(self.lines) or "pass", "    ")
+        head = "from support.hostile_hook.actions import *"
+        return f'{head}\n\nif __name__ == "__main__":\n{body}\n'
+
+    @property
+    def ends_abruptly(self):
+        """Whether nothing of the interpreter's own end runs."""
+        return any(line.startswith(ABRUPT_LINES) for line in self.lines)
+
+    @property
+    def steals(self):
+        """Whether descriptors of wandb's own thread are closed: it then prints what it will."""
+        return any(line.startswith(STEALING) for line in self.lines)
+
+    def only(self, kept):
+        """The lines of these numbers."""
+        return self._replace(lines=tuple(self.lines[number] for number in kept))
+
+    def __str__(self):
+        parts = [self.place, self.mode, self.starts]
+        parts += [f"without descriptors {self.closed}"] if self.closed else []
+        parts += [f"{name}={value}" for name, value in self.env]
+        return f"life {self.name}: " + ", ".join(parts)

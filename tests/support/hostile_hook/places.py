@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the records of a life go: file systems and directories of every kind.
+
+Mounts need root; `__main__` gives them a namespace of their own, so that none outlives the run.
+"""
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+NOBODY = 65534
+# Here nothing need be recorded; what is recorded must be whole.
+LOSES = {"small disk", "few inodes", "file", "unwritable", "owned by another", "read-only", "fuse"}
+MOUNTED = {"small disk", "few inodes", "read-only", "ext4", "fuse"}
+NEEDS = {"ext4": "/dev/loop-control", "fuse": "bindfs"}
+
+
+@functools.cache
+def can_mount():
+    unshare = shutil.which("unshare")
+    return bool(unshare) and subprocess.run([unshare, "--mount", "true"]).returncode == 0
+
+
+def possible(place):
+    """Whether this machine has what the place needs, and this user may make it."""
+    if place == "owned by another":
+        return os.geteuid() == 0
+    needs = NEEDS.get(place, "true")
+    there = shutil.which(needs) or os.path.exists(needs)
+    return place not in MOUNTED or (can_mount() and there)
+
+
+@contextlib.contextmanager
+def made(place, life):
+    """Make the output path of a life below its directory; yields it, and more environment."""
+    path = life / "records"
+    if place != "no parent":
+        path.mkdir()
+    if place in MOUNTED:
+        with MOUNTS[place](path, life) as env:
+            yield path, env
+    else:
+        yield OTHERS.get(place, lambda path: path)(path), {}
+
+
+@contextlib.contextmanager
+def tmpfs(path, options):
+    call("mount", "-t", "tmpfs", "-o", options, "tmpfs", path)
+    try:
+        yield {}
+    finally:
+        unmount(path)
+
+
+@contextlib.contextmanager
+def ext4(path, life):
+    """A file system that can be frozen, in a file."""
+    image = life / "image"
+    with image.open("wb") as file:
+        file.truncate(2 << 20)
+    call("mkfs.ext4", "-q", "-O", "^has_journal", "-m", "0", image)
+    call("mount", "-o", "loop", image, path)
+    path.chmod(0o777)
+    try:
+        yield {}
+    finally:
+        subprocess.run(["fsfreeze", "-u", path], stderr=subprocess.DEVNULL)
+        unmount(path)
+
+
+@contextlib.contextmanager
+def fuse(path, life):
+    """A file system whose daemon can be stopped."""
+    below = life / "below"
+    below.mkdir()
+    daemon = subprocess.Popen(["bindfs", "-f", below, path], stderr=subprocess.DEVNULL)
+    try:
+        while not os.path.ismount(path) and daemon.poll() is None:
+            time.sleep(0.01)
+        yield {"HOSTILE_DAEMON": str(daemon.pid)}
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+        unmount(path)
+        daemon.kill()
+        daemon.wait()
+
+
+def file(path):
+    path.rmdir()
+    path.write_text("the user's\n")
+    return path
+
+
+def unwritable(path):
+    path.rmdir()
+    return Path("/proc/records")
+
+
+def owned(path):
+    """Another user made the rank's directory, with a file that is not ours."""
+    rank = path / "node_0" / "rank_0"
+    rank.mkdir(parents=True)
+    (rank / "wandb_metrics.jsonl").touch()
+    for each in (path, *path.rglob("*")):
+        os.chown(each, NOBODY, NOBODY)
+        each.chmod(0o500)
+    return path
+
+
+def link(path):
+    path.rmdir()
+    (path.parent / "target").mkdir()
+    path.symlink_to(path.parent / "target")
+    return path
+
+
+MOUNTS = {
+    "small disk": lambda path, _: tmpfs(path, "size=128k,mode=777"),
+    "few inodes": lambda path, _: tmpfs(path, "nr_inodes=5,mode=777"),
+    "read-only": lambda path, _: tmpfs(path, "ro"),
+    "ext4": ext4,
+    "fuse": fuse,
+}
+OTHERS = {
+    "no parent": lambda path: path / "deep" / "er",
+    "file": file,
+    "unwritable": unwritable,
+    "owned by another": owned,
+    "link": link,
+}
+
+
+def call(*command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def unmount(path):
+    # Lazily: a process that is being killed may still have a file there.
+    subprocess.run(["umount", "-l", path], check=False, stderr=subprocess.DEVNULL)
