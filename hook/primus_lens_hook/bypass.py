@@ -38,7 +38,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-
 def record_disabled_runs(module: Any, run_class: Any, recorder: Recorder) -> str:
     """Record the calls of runs whose `log` is not the class's; returns what this wandb lacks."""
     # A disabled run is an object of another kind up to 0.1x, a subclass (NoopRun) with a `log` of

@@ -7,37 +7,43 @@ import signal
 import subprocess
 import sys
 import time
+from ctypes.util import find_library
 
 import pytest
 
 from support.repository import ROOT
 
 
+def why_not():
+    """What is missing on this machine, or None."""
+    if not os.access("/dev/fuse", os.W_OK):
+        return "no /dev/fuse that this user may open"
+    if not (find_library("fuse3") or find_library("fuse")):
+        return "libfuse is not installed: apt-get install fuse3"
+    return None
+
+
 class FaultyMount:
     """The mount point `path` over the directory `source`; see `fuse_daemon` for the faults."""
 
-    def __init__(self, directory, **faults):
-        self.path, self.source = directory / "mount", directory / "source"
-        self._faults = directory / "faults.json"
-        self._first = faults
+    def __init__(self, path, source):
+        self.path, self.source = path, source
+        self._faults = source.with_name("faults.json")
 
     def __enter__(self):
-        if not os.access("/dev/fuse", os.W_OK):
-            pytest.skip("no /dev/fuse that this user may open")
-        self.path.mkdir()
+        if why_not():
+            pytest.skip(why_not())
+        self.path.mkdir(exist_ok=True)
         self.source.mkdir()
         self.source.chmod(0o777)
         self._faults.touch()
-        self.fail(**self._first)
+        self.fail()
         command = [sys.executable, "-m", "support.fuse_daemon"]
         command += [self.source, self.path, self._faults]
         self._daemon = subprocess.Popen(command, cwd=ROOT / "tests", stderr=subprocess.PIPE)
         self.pid = self._daemon.pid
         while not os.path.ismount(self.path):
-            if self._daemon.poll() is not None:
-                errors = self._daemon.communicate()[1].decode()
-                assert "Unable to find libfuse" in errors, errors
-                pytest.skip("libfuse is not installed: apt-get install fuse3")
+            assert self._daemon.poll() is None, self._daemon.communicate()[1].decode()
             time.sleep(0.01)
         return self
 

@@ -55,7 +55,7 @@ THAW = 'subprocess.Popen(["sh", "-c", "sleep 1; kill -CONT " + sys.argv[1]])'
 @pytest.fixture
 def mount(tmp_path):
     (tmp_path / "fuse").mkdir()
-    with FaultyMount(tmp_path / "fuse") as mount:
+    with FaultyMount(tmp_path / "fuse" / "mount", tmp_path / "fuse" / "source") as mount:
         yield mount
 
 

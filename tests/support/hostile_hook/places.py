@@ -8,16 +8,15 @@ import contextlib
 import functools
 import os
 import shutil
-import signal
 import subprocess
-import time
 from pathlib import Path
+
+from support.fuse import FaultyMount, why_not
 
 NOBODY = 65534
 # Here nothing need be recorded; what is recorded must be whole.
 LOSES = {"small disk", "few inodes", "file", "unwritable", "owned by another", "read-only", "fuse"}
 MOUNTED = {"small disk", "few inodes", "read-only", "ext4", "fuse"}
-NEEDS = {"ext4": "/dev/loop-control", "fuse": "bindfs"}
 
 
 @functools.cache
@@ -30,9 +29,11 @@ def possible(place):
     """Whether this machine has what the place needs, and this user may make it."""
     if place == "owned by another":
         return os.geteuid() == 0
-    needs = NEEDS.get(place, "true")
-    there = shutil.which(needs) or os.path.exists(needs)
-    return place not in MOUNTED or (can_mount() and there)
+    if place == "fuse" and why_not():
+        return False
+    if place == "ext4" and not (os.path.exists("/dev/loop-control") and shutil.which("mkfs.ext4")):
+        return False
+    return place not in MOUNTED or can_mount()
 
 
 @contextlib.contextmanager
@@ -76,18 +77,8 @@ def ext4(path, life):
 @contextlib.contextmanager
 def fuse(path, life):
     """A file system whose daemon can be stopped."""
-    below = life / "below"
-    below.mkdir()
-    daemon = subprocess.Popen(["bindfs", "-f", below, path], stderr=subprocess.DEVNULL)
-    try:
-        while not os.path.ismount(path) and daemon.poll() is None:
-            time.sleep(0.01)
-        yield {"HOSTILE_DAEMON": str(daemon.pid)}
-    finally:
-        daemon.send_signal(signal.SIGCONT)
-        unmount(path)
-        daemon.kill()
-        daemon.wait()
+    with FaultyMount(path, life / "below") as mount:
+        yield {"HOSTILE_DAEMON": str(mount.pid)}
 
 
 def file(path):
