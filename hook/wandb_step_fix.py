@@ -21,6 +21,7 @@ import sys
 from typing import Any, ContextManager, Dict, Optional
 
 from primus_lens_hook import boot, patch
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.step_fix.log_call import DEFAULT_PRIORITY
 from primus_lens_hook.step_fix.manager import StepFix
 from primus_lens_hook.wandb_step import as_integer
@@ -126,6 +127,8 @@ def safe_wandb_log(
         with ranked:
             run.log(data, step=step)
     except Exception as error:
+        if is_interruption(error):
+            raise
         logger.warning("%s: not logged at step %s: %r", source, step, error)
 
 

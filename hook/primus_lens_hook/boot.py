@@ -145,5 +145,15 @@ def _patch(module: "ModuleType") -> None:
         from primus_lens_hook import patch
 
         patch.apply(module)
+    except Exception as error:
+        # A signal handler that raises meanwhile interrupts the user's import.
+        if _is_interruption(error):
+            raise
+
+
+def _is_interruption(error: "Exception") -> bool:
+    try:
+        from primus_lens_hook.interruption import is_interruption
     except Exception:
-        return
+        return False
+    return is_interruption(error)

@@ -150,11 +150,16 @@ def _record(
 ) -> None:
     """Record a call that wandb's counter has no part in; `data` is the name of its first."""
     row, keys = recorder.snapshot(args[0] if args else kwargs.get(data))
-    if row is not None:
+    if row is None:
+        return
+    try:
         # By position too: Megatron-LM passes the step as the second argument.
         explicit = as_integer(args[1] if len(args) > 1 else kwargs.get("step"))
         with _noting:
             shown, step, late = steps.of(explicit, row, keys)
             if shown is not None:
                 steps.note(shown, keys)
-        recorder.record(run, row, step, late)
+    except Exception as error:  # of a key, for example
+        recorder.failed(error)
+        step, late = None, False
+    recorder.record(run, row, step, late)

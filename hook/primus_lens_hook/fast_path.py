@@ -11,14 +11,15 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, List
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.manager import ATTRIBUTE, StepFix
+from primus_lens_hook.wandb_step import INT64
 
 
-def with_fast_path(  # noqa: C901 its one function
+def with_fast_path(  # noqa: C901, PLR0915 its one function
     any_call: Callable[..., Any], recorder: Recorder, step_fix: StepFix
 ) -> Callable[..., Any]:
     """`any_call`, a patched `log`, behind the fast path."""
@@ -27,7 +28,7 @@ def with_fast_path(  # noqa: C901 its one function
     # each object of ours is fetched from memory anew, and that costs more than its work. Ten
     # numbers took 25 us in 18 functions, and take 20 us here.
     @functools.wraps(any_call)
-    def log(  # noqa: C901, PLR0912 see above
+    def log(  # noqa: C901, PLR0912, PLR0915 see above
         self: Any, data: Any, step: Any = None, commit: Any = None, *more: Any, **named: Any
     ) -> Any:
         guard = self.__dict__.get(ATTRIBUTE)
@@ -48,16 +49,22 @@ def with_fast_path(  # noqa: C901 its one function
             keys, values = tuple(row), tuple(row.values())
             # Only texts have a template. A key that merely equals a text is refused by wandb.
             template = TEMPLATES.get(keys)
+            try:
+                if template is not None and not NUMBERS.issuperset(map(type, values)):
+                    template = None
+            except Exception as error:  # a class of a class may raise for its hash
+                if is_interruption(error):
+                    raise
+                template = None
             newest = steps.newest
             training_step = newest if step is None else step
             if (
                 template is not None
-                and NUMBERS.issuperset(map(type, values))
                 # The training step is what it most often is, and the row is not late.
                 and (
                     steps.given is None and row.keys().isdisjoint(steps.axes)
                     if step is None
-                    else type(step) is int and (newest is None or step >= newest)
+                    else type(step) is int and (0 if newest is None else newest) <= step < INT64
                 )
                 and not wandb.patched.get("tensorboard")
                 # Last: nothing has been written where any of this is not so.
@@ -106,7 +113,7 @@ def with_fast_path(  # noqa: C901 its one function
                 call.training_step = training_step
         except Exception as fault:
             # An exception of wandb's own, or of a signal handler, is the caller's.
-            if len(marks) == 1 or from_signal_handler(fault):
+            if len(marks) == 1 or is_interruption(fault):
                 raise
             if marks:
                 return guard.give_up(fault)  # wandb has the row

@@ -247,8 +247,10 @@ def _noting_finish(native: Callable[..., Any], hook: Hook) -> Callable[..., Any]
             return native(self, *args, **kwargs)
         finally:
             sync.finished(self)
-            hook.recorder.finished(self)
-            hook.step_fix.finished(self)
+            try:
+                hook.recorder.finished(self)
+            finally:  # a signal handler may raise within it
+                hook.step_fix.finished(self)
 
     return finish
 

@@ -11,6 +11,7 @@ import os
 from typing import Callable, Dict, Mapping, NamedTuple, Optional, TypeVar
 
 from primus_lens_hook import contract
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.warn_once import warn_once
 
 MIN_BYTES = 64 * 1024  # a segment is a quarter of it, and has to hold a few long lines
@@ -78,6 +79,8 @@ def _parse(
     try:
         return convert(text)
     except ValueError as error:
+        if is_interruption(error):
+            raise
         warn_once(name, "%s=%s ignored: %s; using %s" % (name, text, error, default))
         return default
 
@@ -111,7 +114,9 @@ def _config_file() -> Dict[str, str]:
         with open(os.path.join(os.path.dirname(package), contract.CONFIG_FILE), "rb") as file:
             # Decoded as variables are, whatever the locale: a path names the same bytes then.
             lines = os.fsdecode(file.read()).split("\n")
-    except OSError:
+    except OSError as error:
+        if is_interruption(error):
+            raise
         return {}
     pairs = [line.partition("=") for line in lines if not line.startswith("#")]
     return {key.strip(): value.strip() for key, sign, value in pairs if sign}

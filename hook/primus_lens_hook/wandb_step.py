@@ -9,6 +9,10 @@ from __future__ import annotations
 import operator
 from typing import Any, Optional, Tuple
 
+from primus_lens_hook.interruption import is_interruption
+
+INT64 = 1 << 63
+
 
 def current_step(run: Any) -> Any:
     """Wandb's own counter of the run's open row, or None for a run that has none."""
@@ -36,12 +40,17 @@ def commits(step: Any, commit: Any) -> bool:
 
 def as_integer(step: Any) -> Optional[int]:
     """A step as wandb will read it; None when there is none, or none to be read."""
+    # wandb refuses what has more than 64 bits.
     if type(step) is int:
-        return step
-    # __index__ as protobuf does: numpy and torch integers are steps, strings of digits are not.
+        return step if -INT64 <= step < INT64 else None
+    # 5.0 is a step to frameworks. __index__ as protobuf does: numpy and torch integers are steps,
+    # strings of digits are not.
     try:
-        return int(operator.index(step))  # up to 3.9 the index of True is True
-    except Exception:  # an object's own __index__ may raise anything
-        # 5.0 is a step to frameworks. NaN and the infinities fail the comparison, and int() would
-        # raise for them.
-        return int(step) if isinstance(step, float) and step == step // 1 else None
+        if isinstance(step, float):
+            number = float.__float__(step)
+            return as_integer(int(number)) if number.is_integer() else None
+        return as_integer(int(operator.index(step)))  # up to 3.9 the index of True is True
+    except Exception as error:  # an object's own __index__ may raise anything
+        if is_interruption(error):
+            raise
+        return None

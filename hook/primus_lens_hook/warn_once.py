@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints at most one warning per category, on stderr.
 
-All that the hook prints is printed here. It must never raise, and never use `logging`.
+All that the hook prints is printed here. It must never use `logging`, nor raise but what a signal
+handler does.
 """
 
 import sys
 from typing import Dict
+
+from primus_lens_hook.interruption import is_interruption
 
 # Per process, for good: a training logs millions of rows, and a warning for each of them would
 # fill the pod's log and the node's disk.
@@ -23,8 +26,9 @@ def warn_once(kind: str, text: str) -> None:
     # stderr may be closed, a full pipe, None (pythonw) or an object of a notebook.
     try:
         sys.stderr.write("primus-lens: %s\n" % text)
-    except Exception:
-        return
+    except Exception as error:
+        if is_interruption(error):
+            raise
 
 
 def describe(error: BaseException) -> str:
@@ -32,5 +36,7 @@ def describe(error: BaseException) -> str:
     # It may be of a user's class, whose __str__ raises: whoever reports the error would raise then.
     try:
         return "%s: %s" % (type(error).__name__, error)
-    except Exception:
+    except Exception as fault:
+        if is_interruption(fault):
+            raise
         return type(error).__name__

@@ -7,12 +7,11 @@ Nothing may be written to that, and it must never be closed.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import Tuple
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption, suppress
 
 LOOK_SECONDS = 1.0  # how often to look whether the file is still in its directory
 # The position that our descriptor has between two lines, a random number below 2 GiB: whatever
@@ -48,7 +47,7 @@ class AppendFile:
                 return False
             os.lseek(self._fd, MARK, os.SEEK_SET)
         except OSError as error:  # EBADF, or ESPIPE of a pipe or socket; ESTALE of our own file
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
             return False
         self._look_at = now + LOOK_SECONDS
@@ -84,7 +83,7 @@ class AppendFile:
         # Not twice: close() may fail with EIO on NFS, and a second close of the number would hit
         # whatever the training has opened meanwhile.
         fd, self._fd = self._fd, -1
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             status = os.fstat(fd)
             if (status.st_ino, status.st_dev) == self.id:
                 os.close(fd)

@@ -6,11 +6,11 @@ It must never write into the file that a reader may have open, nor leave half a 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from typing import Any
 
+from primus_lens_hook.interruption import is_interruption, suppress
 from primus_lens_hook.recording.safe_open import open_regular
 
 LONGEST = 1 << 24  # bytes that are read of a file which somebody else may have written
@@ -23,7 +23,7 @@ def replace(path: str, value: Any) -> None:
     # not cross file systems.
     temporary = "%s.%d" % (path, os.getpid())
     # Removed, then made anew: what has the name is a dead process's, or a link put in its place.
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(temporary)
     fd = open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
@@ -33,7 +33,7 @@ def replace(path: str, value: Any) -> None:
         # the file may be empty, which readers take for none; to wait for a disk is worse.
         os.replace(temporary, path)
     except BaseException:  # a full disk, a signal handler
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(temporary)
         raise
 
@@ -43,5 +43,7 @@ def load(path: str) -> Any:
     try:
         with open(open_regular(path, os.O_RDONLY), encoding="utf-8") as file:
             return json.loads(file.read(LONGEST))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as error:
+        if is_interruption(error):
+            raise
         return None

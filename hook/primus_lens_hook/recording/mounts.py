@@ -12,6 +12,8 @@ import re
 import sys
 from typing import Dict, Optional
 
+from primus_lens_hook.interruption import is_interruption
+
 # What answers from this machine's own memory or disks. Every other type can hang: nfs, cifs, ceph,
 # lustre, gpfs, beegfs, glusterfs, 9p, virtiofs, each fuse.*, autofs, and those that nobody here
 # has heard of. To take a local one for such a one costs a thread; the reverse stops a training.
@@ -48,7 +50,9 @@ def hanging_type(path: str) -> Optional[str]:
             return types[here]
         try:
             target = os.readlink(here)
-        except OSError:  # no link, or not there yet
+        except OSError as error:  # no link, or not there yet
+            if is_interruption(error):
+                raise
             continue
         links += 1
         if links > MOST_LINKS:
@@ -71,6 +75,8 @@ def _types() -> Optional[Dict[str, str]]:
                 place, _, rest = line.partition(" - ")
                 point = _ESCAPED.sub(lambda code: chr(int(code[1], 8)), place.split(" ")[4])
                 types[point] = rest.split(" ")[0]
-    except (OSError, IndexError):
+    except (OSError, IndexError) as error:
+        if is_interruption(error):
+            raise
         return None
     return types

@@ -7,14 +7,13 @@ file system has no locks, it must never give out a file that it has not just cre
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import os
 from typing import Optional, Tuple
 
 from primus_lens_hook import contract
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption, suppress
 from primus_lens_hook.recording.safe_open import open_regular
 
 try:
@@ -50,7 +49,7 @@ def open_own(directory: str, *, lock: bool) -> Tuple[int, str, bool]:
             taken = _take(metrics_path(directory, owner), lock)
         except OSError as error:
             # In a directory that we may not write into, this fails for a name of our own too.
-            if owner or error.errno not in UNUSABLE or from_signal_handler(error):
+            if owner or error.errno not in UNUSABLE or is_interruption(error):
                 raise
             continue
         if taken is not None:
@@ -63,7 +62,7 @@ def open_again(path: str, file: Tuple[int, int]) -> Optional[int]:
     try:
         fd = open_regular(path, APPEND)
     except OSError as error:
-        if error.errno != errno.ENOENT or from_signal_handler(error):
+        if error.errno != errno.ENOENT or is_interruption(error):
             raise
         return None
     status = os.fstat(fd)
@@ -103,7 +102,7 @@ def _take(path: str, lock: bool) -> Optional[Tuple[int, bool]]:
             if _is_at(path, fd):
                 return fd, bool(locked)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.close(fd)
             raise
         os.close(fd)
@@ -114,7 +113,7 @@ def _open(path: str) -> Tuple[int, bool]:
         try:
             return open_regular(path, NEW), True
         except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
+            with suppress(FileNotFoundError):  # renamed meanwhile
                 return open_regular(path, APPEND), False
 
 
@@ -130,7 +129,7 @@ def _lock(fd: int) -> Optional[bool]:
         return False
     except OSError as error:
         # Lustre without `-o flock` (ENOSYS), NFS without a lock daemon (ENOLCK), old CIFS.
-        if from_signal_handler(error):
+        if is_interruption(error):
             raise
         return None
     return True

@@ -2,7 +2,8 @@
 """Records each log call before wandb sees it, and catches its own errors.
 
 An internal error, whatever it is, hands this call and every later one to wandb untouched,
-prints one warning, and is written to `wandb_hook.json`. It must never raise into a log call.
+prints one warning, and is written to `wandb_hook.json`. An error of the user's own objects costs
+one record. It must never raise into a log call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from primus_lens_hook import identity
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.recording import mounts, status
 from primus_lens_hook.recording.journal import CountsOf, Journal
 from primus_lens_hook.recording.rank_directory import rank_directories
@@ -78,19 +79,16 @@ class Recorder:
             # size during iteration".
             row = {**data}
             keys = tuple(row)
-            try:
-                # Joined only to have one C call look at each key: it takes subclasses of str too
-                # (numpy.str_, a str Enum), which are keys to wandb.
-                "".join(keys)
-            except TypeError as error:
-                if from_signal_handler(error):
-                    raise
-                return NO_ROW  # wandb raises for such keys, and that error must stay its own
+            # wandb raises for such keys, and that error must stay its own. Joined and hashed only
+            # to have one C call look at each key: subclasses of str (numpy.str_, a str Enum) are
+            # keys to wandb, unless their hash raises.
+            "".join(keys)
+            hash(keys)
             return row, keys
         except Exception as error:
-            if from_signal_handler(error):
+            # Nearly always the data's own: a mapping that raises, a key that is no text.
+            if is_interruption(error):
                 raise
-            self._give_up(error)
             return NO_ROW
 
     def record(
@@ -114,9 +112,7 @@ class Recorder:
                 journal = self._journal or self._open_journal(self._output_path)
                 journal.record(run, row, step, late)
         except Exception as error:
-            if from_signal_handler(error):
-                raise
-            self._give_up(error)
+            self.failed(error)
 
     def record_numbers(self, run: Any, values: Tuple[Any, ...], step: Any, template: str) -> bool:
         """The same for a row of nothing but numbers that is not late. Never raises.
@@ -149,9 +145,7 @@ class Recorder:
             if now > journal.progress_due:
                 journal.note_progress(now)
         except Exception as error:
-            if from_signal_handler(error):
-                raise
-            self._give_up(error)
+            self.failed(error)
         return True
 
     def finished(self, run: Any) -> None:
@@ -164,7 +158,7 @@ class Recorder:
             if self._thread is not None:
                 self._thread.drain()
         except Exception as error:
-            self._give_up(error)
+            self.failed(error)
 
     def exiting(self) -> None:
         """Note the end of every run that was not finished. Never raises."""
@@ -192,7 +186,7 @@ class Recorder:
             return None
         from primus_lens_hook.recording.writer_thread import WriterThread
 
-        return WriterThread(self._give_up)
+        return WriterThread(self.failed)
 
     def decline(self, part: str, reason: str) -> None:
         """Note a part that leaves wandb alone from now on. Never raises."""
@@ -241,6 +235,13 @@ class Recorder:
             # Where the file system can hang, so can the closing; there the file is rarely open.
             if self._thread is None:
                 journal.abandon()
+
+    def failed(self, error: Exception) -> None:
+        """Give up after an error of ours; others cost what was to be recorded, and no more."""
+        if is_interruption(error):
+            raise error
+        if is_ours(error):
+            self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
         # For good, not for this call: what failed once may fail at each call, and a training

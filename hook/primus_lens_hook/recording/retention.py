@@ -15,7 +15,7 @@ import time
 from typing import Callable, Iterator, List, NamedTuple, Optional, Pattern
 
 from primus_lens_hook import contract
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.own_file import delete_unheld, metrics_path
 
 MOST_FILES = 500  # half of what an exporter follows of one pod (--limits.files-per-pod)
@@ -106,6 +106,6 @@ def _has_gone(delete: Callable[[str], Optional[bool]], path: str) -> bool:
     try:
         return delete(path) is not False
     except OSError as error:  # another user's, or another process was quicker
-        if from_signal_handler(error):
+        if is_interruption(error):
             raise
         return isinstance(error, FileNotFoundError)

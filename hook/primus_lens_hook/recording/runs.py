@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, Optional
 
 from primus_lens_hook import __version__, contract
 from primus_lens_hook.identity import Identity
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import jsonfile
 from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.warn_once import warn_once
@@ -114,7 +114,7 @@ class Runs:
             merged = {**{i: r for i, r in self._earlier.items() if i not in runs}, **runs}
             jsonfile.replace(path, dict(list(merged.items())[-KEPT:]))
         except OSError as error:
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
             warn_once("runs", "cannot write %s: %s" % (path, error.strerror or error))
 

@@ -16,7 +16,7 @@ import time
 from typing import Any, Dict, Mapping, Sequence
 
 from primus_lens_hook import __version__, contract
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import jsonfile
 
 PATCHED = "patched"
@@ -46,7 +46,7 @@ def write(directories: Sequence[str], record: Mapping[str, Any]) -> None:
             os.makedirs(directory, exist_ok=True)
             jsonfile.replace(os.path.join(directory, contract.STATUS_FILE), record)
         except Exception as error:  # a path of the config file may be none at all (ValueError)
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
             continue
         return

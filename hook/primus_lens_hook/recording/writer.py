@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Optional, Sequence, Tuple
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import retention
 from primus_lens_hook.recording.append_file import AppendFile
 from primus_lens_hook.recording.own_file import metrics_path, open_again, open_own
@@ -86,7 +86,7 @@ class Writer:
                     file = self._rotate(file)
                 file.append(line)
             except OSError as error:
-                if from_signal_handler(error):
+                if is_interruption(error):
                     raise
                 if error.errno in GONE and not is_retry:
                     self._file = None  # not closed: it is not known to be ours
@@ -128,7 +128,7 @@ class Writer:
             try:
                 return self._take_in(directory), directory
             except OSError as error:
-                if error.errno not in DENIED or from_signal_handler(error):
+                if error.errno not in DENIED or is_interruption(error):
                     raise
         last = self._directories[-1]
         return self._take_in(last), last
@@ -164,7 +164,7 @@ class Writer:
         try:
             retention.prune(directory, self.owner, self._max_bytes - self._segment_bytes)
         except OSError as error:  # no descriptor is left for the listing
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
 
     def _suspend(self, error: OSError, now: float) -> None:

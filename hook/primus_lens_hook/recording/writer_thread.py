@@ -8,6 +8,7 @@ recorded: Python 3.12 and newer warn a process with threads that forks.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import queue
 import sys
@@ -15,6 +16,7 @@ import threading
 import time
 from typing import Any, Callable, Optional, Tuple
 
+from primus_lens_hook import interruption
 from primus_lens_hook.warn_once import describe, warn_once
 
 Work = Callable[[], Any]
@@ -96,7 +98,7 @@ class WriterThread:
         thread = threading.Thread(target=self._run, name="primus-lens-writer", daemon=True)
         self._thread = thread
         try:
-            thread.start()
+            interruption.start(thread)
         except RuntimeError as error:  # as many as the container may have; the next call tries
             self._thread = None
             warn_once("thread", "metrics wait in memory: %s" % describe(error))
@@ -131,4 +133,6 @@ class WriterThread:
         try:
             work()
         except Exception as fault:
-            self._failed(fault)
+            # The thread goes on: what a tracing function raises here is nobody's to catch.
+            with contextlib.suppress(Exception):
+                self._failed(fault)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Dict
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.scalars import unwrap
 
 _LIBRARIES = ("numpy", "torch", "jaxlib")
@@ -20,7 +20,12 @@ _OTHERS = {float, int, bool, str, dict, list, type(None)}  # most values, told w
 
 def unwrapped(values: Mapping[str, Any]) -> Dict[str, Any]:
     """The values with numbers in the place of such arrays; what is nested stays."""
-    return {k: v if type(v) in _OTHERS else element(v) for k, v in values.items()}
+    try:
+        return {k: v if type(v) in _OTHERS else element(v) for k, v in values.items()}
+    except Exception as error:  # a class of a class may raise for its hash
+        if is_interruption(error):
+            raise
+        return dict(values)
 
 
 def element(value: Any) -> Any:
@@ -28,7 +33,7 @@ def element(value: Any) -> Any:
     try:
         return unwrap(value) if _is_scalar(value) else value
     except Exception as error:  # a lost GPU, for example: wandb is to meet it too
-        if from_signal_handler(error):
+        if is_interruption(error):
             raise
         return value
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Callable, Dict, List, Optional
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_rows
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
@@ -59,12 +59,14 @@ class RunGuard:
     def log(self, call: LogCall) -> Any:
         """Serve one call; returns and raises what wandb does."""
         try:
+            is_within = self.lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 Condition asks too
             with self.lock:
                 if not self._active:
                     return log_after_giving_up(self.context.wandb, call)
                 # In a signal handler. Not now: the state is half changed, and wandb itself
-                # deadlocks when a handler logs within a log call of its own.
-                if self.serving:
+                # deadlocks when a handler logs within a log call of its own. Both are asked: a
+                # tracing function that raises may leave the mark behind.
+                if self.serving and is_within:
                     self.interrupting.append(call)
                     return None
                 self.serving = True
@@ -79,7 +81,7 @@ class RunGuard:
                         self.serve_interrupting()
         except Exception as fault:
             # BaseException passes: KeyboardInterrupt and SystemExit are never internal errors.
-            if call.refused or from_signal_handler(fault):
+            if call.refused or is_interruption(fault):
                 raise
             return self.give_up(fault, call)
 
@@ -193,20 +195,36 @@ class RunGuard:
         self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
-        """Send what waits, each row once; from now on each call is wandb's, but none is lost."""
-        reason = "internal error: " + describe(fault)
-        warn_once("steps", "the step fix is off for this run after an " + reason)
-        self.context.wandb.decline(STEP_FIX, reason)
+        """Send what waits, each row once; from now on each call is wandb's, but none is lost.
+
+        After an error that is not ours (no memory, an object of the user's) the run begins anew.
+        """
         with self.lock:
-            self._active = self.is_plain = False
-            send_waiting_rows(self.context, self._state.waiting())
-            # `handed` tells which calls wandb or a row has had: those are not sent twice.
-            answer, calls = None, [*self.interrupting, call]
-            self.interrupting.clear()
-            for each in calls:
-                if each is not None and not each.handed:
-                    answer = log_after_giving_up(self.context.wandb, each)
-            return answer
+            self.is_plain = False
+            self._active = not is_ours(fault)
+            if not self._active:
+                reason = "internal error: " + describe(fault)
+                warn_once("steps", "the step fix is off for this run after an " + reason)
+                self.context.wandb.decline(STEP_FIX, reason)
+            try:
+                send_waiting_rows(self.context, self._state.waiting())
+                # `handed` tells which calls wandb or a row has had: those are not sent twice.
+                answer, calls = None, [*self.interrupting, call]
+                self.interrupting.clear()
+                for each in calls:
+                    if each is not None and not each.handed:
+                        answer = log_after_giving_up(self.context.wandb, each)
+                return answer
+            finally:
+                if self._active:
+                    self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        shared = isinstance(self._state, Shared)
+        self.resume()
+        self._state = PassThrough(self.context, self._conflict)
+        if shared:
+            self._share()
 
     def _flush(self) -> None:
         self._state.flush()
@@ -278,7 +296,7 @@ class RunGuard:
             self.context.begin(call)
             self._state.log(call)
         except Exception as error:
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
             if not call.refused:
                 self.interrupting.insert(0, call)
@@ -298,6 +316,6 @@ class RunGuard:
                     if self.interrupting and not within_a_call:
                         self.serve_interrupting()
         except Exception as fault:
-            if from_signal_handler(fault):
+            if is_interruption(fault):
                 raise
             return self.give_up(fault)

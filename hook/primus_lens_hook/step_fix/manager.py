@@ -6,6 +6,7 @@ It must never raise into a log call: after an internal error here, the call is w
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import mmap
@@ -15,7 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.recording.scalars import template_of
 from primus_lens_hook.step_fix.array_scalars import unwrapped
 from primus_lens_hook.step_fix.counts import Counts
@@ -57,8 +58,7 @@ class StepFix:
         self._runs: List[RunGuard] = []  # not finished
         self._counts: List[Counts] = []  # of the finished ones too
         self._lock = threading.RLock()
-        self._timer: Optional[threading.Thread] = None  # from the first conflict on
-        self._timer_ends = threading.Event()
+        self._timer_ends: Optional[threading.Event] = None  # from the first conflict on
         self._calling = threading.local()  # `priority` of the thread's calls
         self._ranked = False  # whether any thread has ever given one
         # One byte that forked children see: whether one of them logs to a run of its parent. An
@@ -103,7 +103,7 @@ class StepFix:
             if self._ranked:  # or else a missing attribute of a thread-local, for each call
                 call.priority = getattr(self._calling, "priority", DEFAULT_PRIORITY)
             if step is not None:
-                call.explicit = step if type(step) is int else guard.context.wandb.integer(step)
+                call.explicit = guard.context.wandb.integer(step)
             steps = guard.context.steps
             call.shown, call.training_step, call.late = steps.of(call.explicit, values, keys)
             is_readable = step is None or call.explicit is not None
@@ -163,9 +163,9 @@ class StepFix:
                 self._runs = [each for each in self._runs if each is not guard]
                 # Ends with the last run: a process that has finished with wandb has no thread of
                 # ours when it forks its next workers.
-                if self._timer is not None and not self._runs:
-                    self._timer = None
+                if self._timer_ends is not None and not self._runs:
                     self._timer_ends.set()
+                    self._timer_ends = None
         except Exception as fault:
             self.failed(fault)
 
@@ -198,11 +198,13 @@ class StepFix:
         return None if guard is None else guard.context.steps.newest
 
     def failed(self, fault: Exception) -> None:
-        if from_signal_handler(fault):
+        """Switch off after an error of ours; others cost their call the step fix, and no more."""
+        if is_interruption(fault):
             raise fault
-        warn_once("steps", "the step fix is off after an internal error: " + describe(fault))
-        self.report(STEP_FIX, "internal error: " + describe(fault))
-        self.disable()
+        if is_ours(fault):
+            warn_once("steps", "the step fix is off after an internal error: " + describe(fault))
+            self.report(STEP_FIX, "internal error: " + describe(fault))
+            self.disable()
 
     def _begin(self, run: Any) -> RunGuard:
         with self._lock:  # two threads may log first
@@ -252,16 +254,12 @@ class StepFix:
         # From the first conflict on, never before: Python 3.12 warns of a fork in a process that
         # has threads, and most trainings are in order.
         with self._lock:
-            if self._timer is None:
-                self._timer_ends = threading.Event()
-                timer = threading.Thread(
-                    target=self._flush_overdue,
-                    args=(self._timer_ends,),
-                    name="primus-lens-step-fix",
-                    daemon=True,  # any other would keep the interpreter from its exit
-                )
-                timer.start()
-                self._timer = timer
+            if self._timer_ends is None:
+                self._timer_ends = ends = threading.Event()
+                # Not Thread.start(), which waits for the thread's first step: it has waited for
+                # ever when another thread had an exception raised here at that moment, which
+                # CPython gave to the new thread. And no interpreter waits for this one's end.
+                _thread.start_new_thread(self._flush_overdue, (ends,))
 
     def _flush_overdue(self, ends: threading.Event) -> None:
         wait = self._limits.flush_interval
@@ -273,6 +271,6 @@ class StepFix:
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()  # another thread of the parent may have held it
-        self._timer = None  # threads are not forked
+        self._timer_ends = None  # threads are not forked
         for guard in self._runs:
             guard.after_fork()

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Dict, List, Optional, Tuple
 
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.step_fix.array_scalars import element
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
+from primus_lens_hook.wandb_step import INT64
 
 LONGEST_TEXT = 4096  # characters; a longer string goes to wandb at once, like media
 MAX_DEPTH = 8  # of nested dicts that are copied; deeper ones go at once too
 PER_VALUE = 100  # bytes that a number and its place in a dict take, roughly
-INT64 = 1 << 63  # wandb encodes integers beyond it in another way, or refuses them
 
 Age = Tuple[int, int, int]
 """Which of two calls is newer: after more rewinds, of the higher training step, the later."""
@@ -116,9 +117,15 @@ def copied(values: Mapping[str, Any], depth: int = 0) -> Optional[Dict[str, Any]
 def plain(value: Any, depth: int = 0) -> Any:
     """A value that nobody can change any more and that wandb stores; None for all others."""
     kind = type(value)
-    if kind in _PLAIN:
-        return value
+    try:
+        if kind in _PLAIN:
+            return value
+    except Exception as error:  # a class of a class may raise for its hash
+        if is_interruption(error):
+            raise
+        return None
     if kind is int:
+        # wandb encodes integers of more than 64 bits in another way, or refuses them.
         return value if -INT64 <= value < INT64 else None
     if kind is str:
         return value if len(value) <= LONGEST_TEXT and can_encode(value) else None
@@ -128,12 +135,14 @@ def plain(value: Any, depth: int = 0) -> Any:
     return None if number is value else plain(number, MAX_DEPTH)
 
 
-def can_encode(text: str) -> bool:
-    """Whether protobuf takes the text: a lone surrogate (`os.fsdecode`) has no UTF-8."""
-    if text.isascii():
+def can_encode(text: Any) -> bool:
+    """Whether it is a text that protobuf takes: a lone surrogate (`os.fsdecode`) has no UTF-8."""
+    if not issubclass(type(text), str):  # a nested dict may have numbers as keys
+        return False
+    if str.isascii(text):
         return True
     try:
-        text.encode()
+        str.encode(text)
     except UnicodeEncodeError:
         return False
     return True

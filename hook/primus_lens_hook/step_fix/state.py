@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Optional
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.row import Row
 from primus_lens_hook.step_fix.run_context import RunContext
@@ -53,6 +53,6 @@ class State:
             send()
         except Exception as error:
             # Not handed over: wandb has not seen it, so the error is ours.
-            if not row.handed or from_signal_handler(error):
+            if not row.handed or is_interruption(error):
                 raise
             self._run.counts.dropped += not row.received

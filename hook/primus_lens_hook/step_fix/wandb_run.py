@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.step_fix.late_media import encoded
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
@@ -85,18 +86,18 @@ class WandbRun:
 
     @staticmethod
     def integer(step: Any) -> Optional[int]:
-        """A step that is no plain integer, as this wandb reads it; None if it refuses it."""
+        """A step as this wandb reads it; None if it refuses it."""
+        if type(step) is int:
+            return as_integer(step)
         # Protobuf's own setter decides, since versions differ in what they take (5.0, numpy.int64,
         # True): a step that it refuses has to be refused at the call, by wandb itself.
         records = sys.modules.get("wandb.proto.wandb_internal_pb2")
         if hasattr(records, "PartialHistoryRequest"):
             try:
                 records.PartialHistoryRequest().step.num = step  # type: ignore[union-attr]
-            except (
-                AttributeError,
-                TypeError,
-                ValueError,
-            ):  # the first where it is called otherwise
+            except Exception as error:  # whatever the __index__ of a step of the user's raises
+                if is_interruption(error):
+                    raise
                 return None
         return as_integer(step)
 
@@ -227,5 +228,6 @@ class WandbRun:
         # values that native wandb keeps were lost. Where they are drawn matters less.
         try:
             self._define(key.replace(".", "\\."), **how)
-        except Exception:
-            return
+        except Exception as error:
+            if is_interruption(error):
+                raise

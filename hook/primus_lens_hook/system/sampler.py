@@ -9,13 +9,13 @@ be slow or hang, the imports and a driver's first answer too, is done in this th
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook import contract
+from primus_lens_hook.interruption import is_interruption, start, suppress
 from primus_lens_hook.system import Sample
 from primus_lens_hook.warn_once import describe, warn_once
 
@@ -62,8 +62,10 @@ class Sampler:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="primus-lens-sampler", daemon=True)
                 try:
-                    thread.start()
+                    start(thread)
                 except RuntimeError as error:  # as many as the container may have
+                    if is_interruption(error):
+                        raise
                     self._note("the sampler", error)
                 else:
                     self._thread = thread
@@ -79,7 +81,7 @@ class Sampler:
             self._hangs = not self._busy.acquire(timeout=PATIENCE)
 
     def _after_fork(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it was not acquired
+        with suppress(RuntimeError):  # it was not acquired
             self._busy.release()
 
     def _in_child(self) -> None:

@@ -15,7 +15,7 @@ import threading
 import weakref
 from typing import Any, Callable, Dict, Optional, Union
 
-from primus_lens_hook.interruption import from_signal_handler
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.tensorboard.events import values_of
 from primus_lens_hook.tensorboard.namespaces import (
@@ -122,7 +122,7 @@ class TensorBoard:
             values = values_of(event, to.plugins)
             step = event.step  # 0 where the caller has given none
         except Exception as error:
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
             # No event, or one of a TensorBoard of the future: it costs itself alone.
             return
@@ -142,7 +142,7 @@ class TensorBoard:
         try:
             action()
         except Exception as error:
-            if from_signal_handler(error):
+            if is_interruption(error):
                 raise
             self._broken = True
             reason = describe(error)

@@ -3,11 +3,13 @@
 
 import linecache
 import sys
+import types
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from primus_lens_hook import fast_path, step_fix, warn_once
+from primus_lens_hook.step_fix.manager import ATTRIBUTE
 
 from support import native_model
 from support.native_model import Media
@@ -24,33 +26,53 @@ CALLS = [
 ]  # fmt: skip
 
 
+NEVER = 10**9
+
+
 class Fault(Exception):
     pass
 
 
-def train(run, step_fix):
-    """Returns the values sent until the fault, that of the call at fault being the last."""
-    sent = []
-    for number, (what, step, commit) in enumerate(CALLS):
-        alive = step_fix._enabled and all(each._active for each in step_fix._runs)
-        if what == "define":
-            run.define_metric("c.*", step_metric="mine")
-        elif what == "summary":
-            run.summary["a"] = 99
-        elif what in ("flush", "overdue"):
-            step_fix.flush() if what == "flush" else overdue(step_fix)
-        else:
-            key = "b" if what == "media" else what
-            value = Media(number) if what == "media" else number
-            if alive:
-                sent.append(value)
-            run.log({key: value}, step, commit)
-    run.finish()
-    return sent
+def is_active(run, step_fix):
+    guard = vars(run).get(ATTRIBUTE)
+    return step_fix._enabled and (guard is None or guard._active)
+
+
+def train(run, step_fix, caught=()):
+    """Returns the values sent until the fault, that of the call at fault being the last.
+
+    Also how often one of `caught` came out of wandb's methods.
+    """
+    sent, raised = [], 0
+    for number, (what, step, commit) in enumerate([*CALLS, ("finish", None, None)]):
+        value = Media(number) if what == "media" else number
+        if (what in "abc.d" or what == "media") and is_active(run, step_fix):
+            sent.append(value)
+        try:
+            act(run, step_fix, what, value, step, commit)
+        except caught:
+            raised += 1
+    return sent, raised
+
+
+def act(run, step_fix, what, value, step, commit):
+    if what == "define":
+        run.define_metric("c.*", step_metric="mine")
+    elif what == "summary":
+        run.summary["a"] = 99
+    elif what in ("flush", "overdue", "finish"):
+        {"flush": step_fix.flush, "overdue": lambda: overdue(step_fix), "finish": run.finish}[
+            what
+        ]()
+    else:
+        run.log({"b" if what == "media" else what: value}, step, commit)
 
 
 class Saboteur:
-    """Raises at the n-th line that is executed in the step fix, once."""
+    """Raises at the n-th line that is executed in the step fix, once.
+
+    What is raised is an error of the user's own code to the step fix.
+    """
 
     def __init__(self, at):
         self.left = at
@@ -72,8 +94,27 @@ class Saboteur:
             if self.left < 0:
                 self.in_run = is_in_run(frame)
                 self.where = f"{frame.f_code.co_name}:{frame.f_lineno}"
+                frame = self.shown(frame)
                 raise Fault(self.where)
         return self.line
+
+    def shown(self, _frame):
+        """What of the frame is left to see: nothing, or it would be a tracing function's error."""
+
+
+class OurFault(Saboteur):
+    """Raises as if in one of our files."""
+
+    line = types.FunctionType(
+        Saboteur.line.__code__.replace(co_filename=fast_path.__file__), globals()
+    )
+
+
+class Tracing(Saboteur):
+    """Raises as a tracing function does."""
+
+    def shown(self, frame):
+        return frame
 
 
 def is_in_run(frame):
@@ -100,26 +141,46 @@ def can_fail(frame):
 
 def lines():
     run_class, step_fix = repaired()
-    with Saboteur(10**9) as counting:
+    with Saboteur(NEVER) as counting:
         train(run_class(), step_fix)
-    return 10**9 - counting.left
+    return NEVER - counting.left
 
 
-@pytest.mark.parametrize(
+parts = pytest.mark.parametrize(
     "part", [0, *(pytest.param(part, marks=pytest.mark.exhaustive) for part in (1, 2, 3))]
 )
-def test_a_fault_at_each_line(part, monkeypatch):
+
+
+@parts
+@pytest.mark.parametrize("kind", [OurFault, Saboteur])
+def test_a_fault_at_each_line(kind, part, monkeypatch):
     monkeypatch.setattr(warn_once, "_said", {"steps": None})
     for at in range(part, lines(), 4):
         run_class, step_fix = repaired()
         run = run_class()
-        with Saboteur(at) as saboteur:
-            sent = train(run, step_fix)
+        with kind(at) as saboteur:
+            sent, _ = train(run, step_fix)
+        assert is_active(run, step_fix) or kind is OurFault, saboteur.where
         has = values_of(user_rows(run))
         assert set(has.values()) <= {1}, (saboteur.where, has)
         lost = Counter(sent) - has
         # Before the call is the run's, a fault makes it wandb's, which may drop it.
-        assert not lost or (not saboteur.in_run and list(lost) == sent[-1:]), saboteur.where
+        at_fault = sent[-1:] if kind is OurFault else sent
+        assert not lost or (not saboteur.in_run and set(lost) <= set(at_fault)), saboteur.where
+
+
+@parts
+def test_what_a_tracing_function_raises_at_each_line(part):
+    for at in range(part, lines(), 4):
+        run_class, step_fix = repaired()
+        run = run_class()
+        with Tracing(at) as saboteur:
+            sent, raised = train(run, step_fix, Fault)
+        assert (raised, is_active(run, step_fix)) == (1, True), saboteur.where
+        has = values_of(user_rows(run))
+        assert set(has.values()) <= {1}, (saboteur.where, has)
+        # That of the call, and one that the next `b` overwrites where the row between is missing.
+        assert len(Counter(sent) - has) <= 1 + (2 not in has), saboteur.where
 
 
 @pytest.mark.parametrize("way_out", ["finish", "define_metric", "flush", "unpatch", "summary"])
