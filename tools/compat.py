@@ -109,7 +109,7 @@ def pattern_cells(wheel, console, only):
 
 
 def framework_cells(wheel, console, only):
-    cell = matrix.Cell(frameworks.PYTHON, "", frameworks.REQUIREMENTS, "frameworks")
+    cell = frameworks.CELL
     names = [name for name in frameworks.TRAININGS if only in f"{cell.name} {name}"]
     if not names:
         return

@@ -8,12 +8,15 @@ same in each process, also for losses and timings.
 
 import textwrap
 
+from support.matrix import Cell
+
 # torch is pinned: other versions may bring CUDA, several gigabytes. The rest is unpinned, the
 # newest versions that pip can install together: on 2026-11-27 transformers 5.24.0, trl 1.16.0,
 # datasets 5.2.0, lightning 2.6.6, accelerate 1.15.0, keras 3.15.1, wandb 0.31.0.
+# The last three are for their values alone (`support.odd_values`).
 REQUIREMENTS = ("torch==2.13.0", "transformers", "trl", "datasets", "lightning", "accelerate",
-                "keras", "wandb", "numpy")  # fmt: skip
-PYTHON = "3.11"
+                "keras", "wandb", "numpy", "jax", "polars", "omegaconf")  # fmt: skip
+CELL = Cell("3.11", "", REQUIREMENTS, "frameworks")
 
 PRELUDE = """
     import itertools, json, os, torch, wandb

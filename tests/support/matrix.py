@@ -67,6 +67,12 @@ def fetched(version):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def is_made(cell):
+    """Whether the cell's environment is there already."""
+    complete = CELLS / cell.name / ".complete"
+    return complete.exists() and complete.read_text() == "\n".join(cell.pins)
+
+
 def environment(cell, wheel):
     """The cell's Python, with its wandb, numpy and the given wheel of ours installed."""
     directory = CELLS / cell.name
@@ -74,15 +80,13 @@ def environment(cell, wheel):
     CELLS.mkdir(parents=True, exist_ok=True)
     with (CELLS / f"{cell.name}.lock").open("w") as lock:  # two test workers, one cell
         fcntl.flock(lock, fcntl.LOCK_EX)
-        complete = directory / ".complete"
-        pins = "\n".join(cell.pins)
-        if not complete.exists() or complete.read_text() != pins:
+        if not is_made(cell):
             shutil.rmtree(directory, ignore_errors=True)
             base = interpreter(cell.python)
             subprocess.run([base, "-m", "venv", directory], check=True)
             wandb = {None: (), "": ("wandb",)}.get(cell.wandb, (f"wandb=={cell.wandb}",))
             pip(python, "install", *wandb, "numpy", *cell.pins)
-            complete.write_text(pins)
+            (directory / ".complete").write_text("\n".join(cell.pins))
         installed = directory / ".wheel"
         if not installed.exists() or installed.read_text() != wheel.parent.name:
             pip(python, "install", "--no-deps", "--force-reinstall", wheel)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook import contract
 from primus_lens_hook.identity import Identity
+from primus_lens_hook.recording.json_text import valid
 from primus_lens_hook.recording.runs import Runs, attribute
 from primus_lens_hook.recording.scalars import encode, start_of_line
 from primus_lens_hook.recording.writer import Writer
@@ -76,9 +77,9 @@ class Journal:
         if newest[0] is not run:
             run_id = id_of(run)
             newest = self.newest = (run, run_id, self._tail(run_id))
-        # The exact type: True is an int too, and "%s" would print it as True, which is no JSON.
-        if type(step) is not int:
-            step = as_integer(step)
+        # Also of an int: one that wandb refuses may have more digits than Python prints. And "%s"
+        # would print True as it is, which is no JSON.
+        step = as_integer(step)
         now = time.time()
         line = start_of_line(row, now, "null" if step is None else step)
         written = self.write((line + newest[2][late]).encode())
@@ -110,14 +111,14 @@ class Journal:
             if run is not None:
                 self.newest = (run, run_id, self._tail(run_id))
             run_id = run_id or list(self.unfinished)[-1]
-            line = SAMPLE % (time.time(), encode(values), json.dumps(run_id))
+            line = SAMPLE % (time.time(), encode(values), _quoted(run_id))
             # Only the first process of a rank writes system samples: those of the others would
             # be a second, different value of the same series.
             if not self._writer.is_second:
                 self.write(line.encode())
 
     def _tail(self, run_id: str) -> Tuple[str, str]:
-        tail = self._row_members + TAIL % (contract.ROW_MARK, json.dumps(run_id))
+        tail = self._row_members + TAIL % (contract.ROW_MARK, _quoted(run_id))
         return tail + END, tail + LATE
 
     def _begin(self, run_id: str, run: Any) -> None:
@@ -157,6 +158,10 @@ def at_once(work: Callable[[], Any]) -> bool:
     """Do file work where it is asked for: on a file system that does not hang."""
     work()
     return True
+
+
+def _quoted(text: str) -> str:
+    return valid(json.dumps(text))  # an id from the environment need not be UTF-8
 
 
 def id_of(run: Any) -> str:

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from primus_lens_hook.interruption import is_interruption, suppress
+from primus_lens_hook.recording.json_text import valid
 from primus_lens_hook.recording.safe_open import open_regular
 
 LONGEST = 1 << 24  # bytes that are read of a file which somebody else may have written
@@ -21,6 +22,7 @@ def replace(path: str, value: Any) -> None:
     # With the pid: a forked child may replace the same file at the same moment, and with one
     # name the two would write into each other's half. In the same directory, since rename does
     # not cross file systems.
+    text = valid(json.dumps(value))
     temporary = "%s.%d" % (path, os.getpid())
     # Removed, then made anew: what has the name is a dead process's, or a link put in its place.
     with suppress(FileNotFoundError):
@@ -28,7 +30,7 @@ def replace(path: str, value: Any) -> None:
     fd = open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with open(fd, "w", encoding="utf-8") as file:
-            json.dump(value, file)
+            file.write(text)
         # Not os.rename, which fails on Windows if the file exists. No fsync: after a power failure
         # the file may be empty, which readers take for none; to wait for a disk is worse.
         os.replace(temporary, path)

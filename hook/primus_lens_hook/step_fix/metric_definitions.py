@@ -152,14 +152,21 @@ def carried(values: Mapping[str, Any], axes: Iterable[str]) -> Dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     # A flag is an int to isinstance, and no place on an axis.
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    # By its class: isinstance may ask the object itself, which may raise.
+    return issubclass(type(value), (int, float)) and type(value) is not bool
 
 
 def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """The keys of all values, those of nested dicts joined by dots."""
     for key, value in values.items():
         # A dict with a _type is a medium that wandb has encoded, one value.
+        name = key if type(key) is str else text_of(key)
         if type(value) is dict and "_type" not in value:
-            yield from paths(value, prefix + key + ".")
+            yield from paths(value, prefix + name + ".")
         else:
-            yield prefix + key
+            yield prefix + name
+
+
+def text_of(key: Any) -> str:
+    """A key as JSON has it: wandb takes numbers as keys of nested dicts."""
+    return key if issubclass(type(key), str) else str(key)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from primus_lens_hook.step_fix.metric_definitions import MAX_KEYS, MetricDefinitions
+from primus_lens_hook.step_fix.metric_definitions import MAX_KEYS, MetricDefinitions, text_of
 from primus_lens_hook.step_fix.row import NEVER, Age, Row, plain
 
 MAX_ROWS = 64  # sets of keys; a training that makes up keys has a new one for each row
@@ -179,10 +179,11 @@ def _aged(values: Mapping[str, Any], age: Age) -> Dict[Path, Tuple[Age, Any]]:
 
 def _leaves(values: Mapping[str, Any], prefix: Path = ()) -> Iterator[Tuple[Path, Any]]:
     for key, value in values.items():
+        name = key if type(key) is str else text_of(key)
         if type(value) is dict and "_type" not in value:
-            yield from _leaves(value, (*prefix, key))
-        elif key != "_timestamp":  # wandb's own
-            yield (*prefix, key), value
+            yield from _leaves(value, (*prefix, name))
+        elif name != "_timestamp":  # wandb's own
+            yield (*prefix, name), value
 
 
 def _put(shown: Dict[str, Any], path: Path, value: Any) -> None:

@@ -165,7 +165,7 @@ def test_a_fault_of_ours_ends_the_hook_and_nothing_else(train, value, fault):
     assert "TypeError" in done.outcome["reason"]
 
 
-def test_an_error_that_cannot_be_printed(train):
+def test_an_error_of_the_users_row_that_cannot_be_printed(train):
     done = train("""
         import collections.abc, wandb
         class Unprintable(Exception):
@@ -183,8 +183,9 @@ def test_an_error_that_cannot_be_printed(train):
         print("trained")
     """)
     assert done.status == 0
-    assert done.stdout.endswith("trained\n")
-    assert done.outcome["reason"] == "Unprintable"
+    assert done.stdout == "Unprintable\ntrained\n"
+    assert (done.data, done.complaints) == ([{"i": 1}], [])
+    assert done.outcome["outcome"] == "patched"
 
 
 @pytest.mark.exhaustive
