@@ -54,7 +54,10 @@ class Reordering(State):
         run, explicit = self._run, call.explicit
         if explicit is not None and explicit < self._counter:
             run.counts.conflicts += 1
-            logger.debug("step %d is behind %d: %s", explicit, self._counter, list(call.values))
+            # debug() takes a lock of all loggers to find out whether anybody listens. A signal
+            # handler that raised there has left it locked, and wandb's threads waited for ever.
+            if logger.getEffectiveLevel() <= logging.DEBUG:
+                logger.debug("step %d is behind %d: %s", explicit, self._counter, list(call.values))
             # Noted after it: a call that wandb refuses says nothing of the training.
             answer = self._log_late(call)
             run.note_training_step(call)
