@@ -13,6 +13,7 @@ import sys
 import threading
 from typing import Any, Callable, Tuple
 
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.training_step import TrainingStep
 from primus_lens_hook.wandb_names import (
@@ -127,6 +128,8 @@ def _catching_disabled(native: Callable[..., Any], to: Tuple[Recorder, Any]) -> 
                     given.arguments["log"] = log
                 args, kwargs = given.args, given.kwargs
         except Exception as error:
+            if is_interruption(error):
+                raise
             recorder.decline(DISABLED_RUNS, describe(error))
         return native(*args, **kwargs)
 

@@ -28,9 +28,10 @@ _PACKAGES = ("site-packages", "dist-packages")  # below the library, and no part
 
 def is_interruption(error: BaseException) -> bool:
     """Whether it has nothing to do with the code that it came out of, and is the training's."""
-    # Let it pass: to catch it and go on aborts Python up to 3.9, where the stack is still full.
     if isinstance(error, RecursionError):
-        return is_ours(error)
+        # To catch it and go on aborts Python up to 3.9, where the stack is still full. On newer
+        # ones what is left of the stack may do for wandb alone.
+        return sys.version_info < (3, 10) and not _is_of_the_users(error)
     outer = error.__traceback__
     while outer is not None:
         inner = outer.tb_next
@@ -45,17 +46,20 @@ def is_interruption(error: BaseException) -> bool:
 def is_ours(error: BaseException) -> bool:
     """Whether the hook, wandb or the standard library is at fault, and no code of the user's."""
     # A value's method, its class, a key. It costs that value or call alone, never the hook.
-    if isinstance(error, MemoryError):
-        return False
+    return not isinstance(error, (MemoryError, RecursionError)) and not _is_of_the_users(error)
+
+
+def _is_of_the_users(error: BaseException) -> bool:
+    """Whether any code took part in it but ours, wandb's and the standard library's."""
     wandb = os.path.dirname(getattr(sys.modules.get("wandb"), "__file__", None) or _HERE)
     traceback = error.__traceback__
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
         is_library = name.startswith(_LIBRARY) and not any(part in name for part in _PACKAGES)
         if not (is_library or name.startswith((_HERE, wandb, "<frozen "))):
-            return False
+            return True
         traceback = traceback.tb_next
-    return True
+    return False
 
 
 @contextlib.contextmanager

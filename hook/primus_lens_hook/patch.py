@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from primus_lens_hook import bypass, contract, settings
 from primus_lens_hook.fast_path import with_fast_path
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import status
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.step_fix.limits import Limits
@@ -98,6 +99,8 @@ def _apply(module: Any, hook: Hook) -> None:
     try:
         _patch_class(run_class, module, hook)
     except Exception as error:  # a class that refuses it, perhaps
+        if is_interruption(error):
+            raise
         _decline_all(hook, describe(error))
 
 

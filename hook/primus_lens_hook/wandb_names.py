@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, List, Optional, Tuple
 
+from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.wandb_step import counter_of
 
 # The parts, as wandb_hook.json names them.
@@ -136,7 +137,9 @@ def parameter_names(function: Any) -> List[str]:
     """The names of a function's parameters, in order; none where they are not known."""
     try:
         return list(signature_of(function).parameters)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        if is_interruption(error):
+            raise
         return []
 
 
@@ -144,7 +147,9 @@ def takes(function: Any, *arguments: Any, **named: Any) -> bool:
     """Whether a function can be called with these arguments."""
     try:
         signature_of(function).bind(*arguments, **named)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        if is_interruption(error):
+            raise
         return False
     return True
 
@@ -156,7 +161,9 @@ def _lack_since_core(run: Any) -> str:
     try:
         summary_record(("a", "b"), 0)
         known = callable(vars(run.summary)["_update_callback"]) and takes(run.summary.update, {})
-    except Exception:  # most of these names are private: anything may be there instead
+    except Exception as error:  # most of these names are private: anything may be there instead
+        if is_interruption(error):
+            raise
         known = False
     return "" if known else "no way to the summary"
 
@@ -164,7 +171,9 @@ def _lack_since_core(run: Any) -> str:
 def _lack_of_parameters(function: Any, name: str, parameters: Any, alone: bool) -> str:
     try:
         there = list(signature_of(function).parameters.values())[1:]
-    except (TypeError, ValueError):  # of an extension module, perhaps
+    except (TypeError, ValueError) as error:  # of an extension module, perhaps
+        if is_interruption(error):
+            raise
         return "Run.%s has no signature" % name
     if _fits(there, parameters, alone):
         return ""

@@ -13,6 +13,18 @@ from typing import Tuple
 
 from primus_lens_hook.interruption import is_interruption, suppress
 
+try:
+    import resource
+
+    # Not from `signal`, which makes an enum of each answer: a microsecond for each line.
+    from _signal import (  # type: ignore[import-not-found]
+        SIG_IGN,
+        SIGXFSZ,
+        getsignal,
+    )
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 LOOK_SECONDS = 1.0  # how often to look whether the file is still in its directory
 # The position that our descriptor has between two lines, a random number below 2 GiB: whatever
 # has another position is not our file. Appending does not depend on the position. To ask for it
@@ -56,6 +68,8 @@ class AppendFile:
 
     def append(self, line: bytes) -> None:
         """Write one line whole. Raises OSError."""
+        if resource is not None and getsignal(SIGXFSZ) != SIG_IGN and self._exceeds(len(line)):
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         # One os.write on an O_APPEND descriptor: the line is in the kernel before the call returns,
         # so SIGKILL loses nothing, and a line is never in the middle of another. A buffered file
         # of Python would keep 8 KiB back, and a forked child would write the parent's buffer a
@@ -68,6 +82,12 @@ class AppendFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
         os.lseek(self._fd, MARK, os.SEEK_SET)
+
+    def _exceeds(self, more: int) -> bool:
+        # Python ignores SIGXFSZ, and writing beyond the limit fails with EFBIG. A training that has
+        # put the default action back would be killed for a line of ours.
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        return bool(limit != resource.RLIM_INFINITY and self.size + more > limit)
 
     def end_torn_line(self) -> None:
         """Write a newline if the last line has none. Raises OSError."""

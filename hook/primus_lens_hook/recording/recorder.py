@@ -210,13 +210,21 @@ class Recorder:
                 if self._thread is not None:
                     self._thread.begin(writer.release)
                 if self._enhance_metrics:
-                    # Imported only on request: ctypes, and a thread that reads the machine.
-                    from primus_lens_hook.system.sampler import Sampler
-
-                    journal.sampler = Sampler(journal.sample, self._columns, self._sampled_by)
+                    self._add_sampler(journal)
                 # Last: a thread that sees a journal takes no lock, so it must be complete.
                 self._journal = journal
             return self._journal
+
+    def _add_sampler(self, journal: Journal) -> None:
+        try:
+            # Imported only on request: ctypes, and a thread that reads the machine.
+            from primus_lens_hook.system.sampler import Sampler
+
+            journal.sampler = Sampler(journal.sample, self._columns, self._sampled_by)
+        except Exception as error:  # no descriptor is left to read the module with
+            if is_interruption(error):
+                raise
+            warn_once("sampler", "no system metrics: " + describe(error))
 
     def _sampled_by(self, system: Dict[str, Any]) -> None:
         self._system = system
@@ -242,6 +250,8 @@ class Recorder:
             raise error
         if is_ours(error):
             self._give_up(error)
+        else:
+            warn_once("lost", "a log call is not recorded: " + describe(error))
 
     def _give_up(self, error: Exception) -> None:
         # For good, not for this call: what failed once may fail at each call, and a training

@@ -140,5 +140,7 @@ def attribute(owner: Any, name: str) -> Any:
     """An attribute of wandb's, or None. Never raises."""
     try:
         return getattr(owner, name, None)
-    except Exception:  # wandb's properties raise on finished and on detached runs
+    except Exception as error:  # wandb's properties raise on finished and on detached runs
+        if is_interruption(error):
+            raise
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import queue
 import sys
@@ -69,15 +70,18 @@ class WriterThread:
         """Wait until all is done that has been handed over, for a while at most."""
         if self._thread is None or self._patience <= 0:
             return
-        done = threading.Event()
-        self._queue.put((done.set, 0))
-        self._hurry.set()
+        # Queues, not events: a signal handler that raises within Event.set may leave its lock
+        # taken, and the next one would wait for ever.
+        done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._queue.put((functools.partial(done.put, None), 0))
+        self._hurry.put(None)
         started = time.monotonic()
-        if not done.wait(self._patience):
+        try:
+            done.get(timeout=self._patience)
+        except queue.Empty:
             # But for `done`, and with what the thread is at.
             lost = self._queue.qsize()
             warn_once("hang", "the file system hangs: %d writes of metrics are lost" % lost)
-        self._hurry.clear()
         # One sum for the whole process: it may finish a thousand runs.
         self._patience -= time.monotonic() - started
 
@@ -89,7 +93,7 @@ class WriterThread:
         self._working = threading.Lock()
         self._thread: Optional[threading.Thread] = None
         self._release = None
-        self._hurry = threading.Event()
+        self._hurry: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._drained_by_multiprocessing = False
 
     def _start(self) -> None:
@@ -100,6 +104,8 @@ class WriterThread:
         try:
             interruption.start(thread)
         except RuntimeError as error:  # as many as the container may have; the next call tries
+            if interruption.is_interruption(error):
+                raise
             self._thread = None
             warn_once("thread", "metrics wait in memory: %s" % describe(error))
 
@@ -124,7 +130,8 @@ class WriterThread:
                             return
                     else:
                         self._do(self._release)
-                        self._hurry.wait(PACE)
+                        with contextlib.suppress(queue.Empty):
+                            self._hurry.get(timeout=PACE)
                 work, size = self._queue.get()
                 self._do(work)
                 self._done += size

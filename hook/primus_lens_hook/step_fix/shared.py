@@ -15,6 +15,7 @@ from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.row import NEVER, Age, Row, copied
 from primus_lens_hook.step_fix.run_context import RunContext
 from primus_lens_hook.step_fix.state import State
+from primus_lens_hook.wandb_step import commits
 
 
 class Shared(State):
@@ -82,7 +83,10 @@ class Shared(State):
     def _place(self, row: Row, call: LogCall) -> Any:
         if self._held is not row:
             self.flush()
-        values = copied(call.unwrapped) if self._holds and not row.received else None
+        # A row of one call alone is not held: what wandb raises for it is this caller's.
+        is_whole = self._held is None and commits(call.step, call.commit)
+        holds = self._holds and not row.received and not is_whole
+        values = copied(call.unwrapped) if holds else None
         if values is None:
             self.flush()
             axes = self._run.axes.of_row(call.values, row)

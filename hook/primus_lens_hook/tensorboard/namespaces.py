@@ -10,6 +10,8 @@ import os
 import time
 from typing import Dict, List, Tuple
 
+from primus_lens_hook.interruption import is_interruption
+
 INFER_SECONDS = 10.0  # for how long wandb-core waits for a second directory
 
 
@@ -88,7 +90,9 @@ def absolute(path: str) -> str:
     """The path as wandb-core has it; a URL of a bucket stays."""
     try:
         return path if "://" in path else os.path.abspath(path)
-    except OSError:  # the working directory is gone
+    except OSError as error:  # the working directory is gone
+        if is_interruption(error):
+            raise
         return path
 
 

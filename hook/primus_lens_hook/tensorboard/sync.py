@@ -169,16 +169,22 @@ def _the_tensorboard(recorder: Recorder, step_of: StepOf) -> TensorBoard:
 def finished(run: Any) -> None:
     """Note that wandb has finished a run: it reads no event file for it any more."""
     # wandb before 0.13 has no mark of a finished run, for which the recorder looks.
-    synced = run.__dict__.get(ATTRIBUTE)
+    synced = _synced(run)
     if synced is not None:
         synced.finished = True
 
 
 def newest_step(run: Any) -> Optional[int]:
     """The newest step of the run's TensorBoard, if it has any."""
-    # Not getattr: a disabled run of an old wandb answers each name with a dummy object.
-    synced = run.__dict__.get(ATTRIBUTE)
+    synced = _synced(run)
     return None if synced is None else synced.steps.newest
+
+
+def _synced(run: Any) -> Optional[SyncedRun]:
+    # Not the attribute itself: a disabled run of an old wandb answers each name with a dummy
+    # object. And a class with slots has no __dict__.
+    found: Optional[SyncedRun] = getattr(run, "__dict__", {}).get(ATTRIBUTE)
+    return found
 
 
 def _announcing(native: Callable[..., Any], tensorboard: TensorBoard) -> Callable[..., Any]:

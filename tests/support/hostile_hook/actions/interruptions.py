@@ -178,4 +178,5 @@ def deep(left):
     down(sys.getrecursionlimit() - depth - left)
     note("deep", "".join(answers), number)
     if not answers:
-        note("logged", "", number)
+        # What is left of the stack may do for wandb alone.
+        note("logged", "", number, exempt=True)
