@@ -27,6 +27,7 @@ from primus_lens_hook.wandb_names import (
     FINISHING,
     NO_DICT,
     RECORDS,
+    TENSORBOARD,
     WATCH,
     lack_of_method,
     lack_of_step_fix,
@@ -138,7 +139,9 @@ def _patch_class(run_class: Any, module: Any, hook: Hook) -> None:
     lack = bypass.record_disabled_runs(module, run_class, recorder)
     if lack:
         recorder.decline(DISABLED_RUNS, lack)
-    sync.record_synced(run_class, recorder, step_fix.newest_step)
+    lack = sync.record_synced(run_class, recorder, step_fix.newest_step)
+    if lack:
+        recorder.decline(TENSORBOARD, lack)
     rebind_live_run()
     recorder.report(status.PATCHED)
 

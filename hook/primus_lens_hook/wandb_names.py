@@ -23,6 +23,7 @@ DISABLED_RUNS = "disabled_runs"
 FINISH = "finish"
 STEP_FIX = "step_fix"
 LATE_MEDIA = "late_media"
+TENSORBOARD = "tensorboard"
 
 NO_DICT = "no Run.__dict__"
 

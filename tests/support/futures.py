@@ -32,6 +32,7 @@ RENAMED = {
     "_is_finished": (),
     "_exit_code": (),
     "_serialize_custom_charts": MEDIA,
+    "_tensorboard_callback": ("tensorboard",),
     "_update_callback": STEP_FIX,
     "_local_step": STEP_FIX,
     "set_global": DISABLED,
@@ -177,7 +178,7 @@ THE_CLASS = {
         (RUN, r"\ndef restore\(", r"\nclass Run(_Base):\n    pass\n\ndef restore(")),
     "Run: with slots": edited(
         (RUN, r"\nclass Run:\n", SLOTS + r"\nclass Run:\n    __slots__ = tuple(_slots())\n"),
-        declined=STEP_FIX),
+        declined=("step_fix", "tensorboard")),
     "Run: a class that refuses changes": edited(
         (RUN, r"\nclass Run:", UNCHANGEABLE + r"\nclass Run(metaclass=_Meta):"), declined=NOTHING),
     "Run: moved, the old module re-exports it": moved("from wandb.sdk.wandb_run_2 import Run"),

@@ -19,12 +19,14 @@ FILES = (
     "sdk/wandb_summary.py",
     "util.py",
 )
+# What the machine and TensorBoard's packages have is no name of wandb's.
+OF_OTHERS = {"system", "writers.py", "events.py", "namespaces.py"}
 
 
 def used_names():
     """Those that the newest wandb has, and that the hook uses and does not have itself."""
     paths = (ROOT / "hook" / "primus_lens_hook").rglob("*.py")
-    nodes = [each for path in paths if "system" not in path.parts for each in nodes_of(path)]
+    nodes = [n for path in paths if not OF_OTHERS & {*path.parts} for n in nodes_of(path)]
     texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     read = {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
     wandb = Path(importlib.util.find_spec("wandb").origin).parent

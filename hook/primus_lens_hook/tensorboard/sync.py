@@ -26,6 +26,7 @@ from primus_lens_hook.tensorboard.namespaces import (
 )
 from primus_lens_hook.tensorboard.writers import observe_writers
 from primus_lens_hook.training_step import TrainingStep
+from primus_lens_hook.wandb_names import NO_DICT, lack_of_method
 from primus_lens_hook.warn_once import describe, warn_once
 from primus_lens_hook.wrapping import wrap
 
@@ -154,10 +155,14 @@ class TensorBoard:
         self._lock = threading.RLock()  # re-entrant: a signal handler may log
 
 
-def record_synced(run_class: Any, recorder: Recorder, step_of: StepOf) -> None:
-    """Record what wandb reads out of event files, where this wandb tells its runs of them."""
-    if recorder.is_on and callable(getattr(run_class, "_tensorboard_callback", None)):
+def record_synced(run_class: Any, recorder: Recorder, step_of: StepOf) -> str:
+    """Record what wandb reads out of event files; returns what this wandb lacks for it."""
+    if not run_class.__dictoffset__:  # our state of a run is kept in it
+        return NO_DICT
+    lack = lack_of_method(run_class, "_tensorboard_callback")
+    if recorder.is_on and not lack:
         wrap(run_class, "_tensorboard_callback", _announcing, _the_tensorboard(recorder, step_of))
+    return lack
 
 
 # Once per process, not per import of wandb: the writers' classes are wrapped once, too.
