@@ -5,14 +5,31 @@ All that the hook prints is printed here. It must never use `logging`, nor raise
 handler does.
 """
 
+import os
+import stat
 import sys
-from typing import Dict
+from typing import Dict, Optional, Tuple
 
 from primus_lens_hook.interruption import is_interruption
 
 # Per process, for good: a training logs millions of rows, and a warning for each of them would
 # fill the pod's log and the node's disk.
 _said: Dict[str, object] = {}
+
+
+def _file_of_stderr() -> Optional[Tuple[int, int]]:
+    """Device and inode of the regular file that stderr goes to; None of anything else."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError) as error:  # no file, or none that is open
+        if is_interruption(error):
+            raise
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+# When the hook was loaded. A training that closes stderr and opens a file finds its file there.
+_first_file = _file_of_stderr()
 
 
 def warn_once(kind: str, text: str) -> None:
@@ -25,7 +42,8 @@ def warn_once(kind: str, text: str) -> None:
     # Not logging, which the training may have configured to raise, to mail, or to log to wandb.
     # stderr may be closed, a full pipe, None (pythonw) or an object of a notebook.
     try:
-        sys.stderr.write("primus-lens: %s\n" % text)
+        if _file_of_stderr() in (None, _first_file):
+            sys.stderr.write("primus-lens: %s\n" % text)
     except Exception as error:
         if is_interruption(error):
             raise

@@ -105,6 +105,8 @@ def change_mode(mode):
 def change_user():
     """The rest of the life has no rights but those of everybody."""
     trouble("user")
+    if "HOSTILE_DAEMON" in os.environ:
+        return  # glibc waits for each thread to change its user, and one may wait for the daemon
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
 
