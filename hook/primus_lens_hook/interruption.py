@@ -87,12 +87,13 @@ def _is_given(frame: FrameType, outer: FrameType) -> bool:
     # The interpreter passes them to what it calls by itself: the frame to signal handlers and
     # tracing functions, the code to callbacks of sys.monitoring. Nobody else does. A handler that
     # is a method, a partial, decorated or no longer installed is seen too.
+    # Its caller is not always before it in the traceback: imports take their own frames out of it.
+    callers = [outer] if frame.f_back in (None, outer) else [outer, frame.f_back]
+    given = [each for caller in callers for each in (caller, caller.f_code)]
     for value in frame.f_locals.values():
-        if any(
-            each is outer or each is outer.f_code
-            for each in (value if type(value) is tuple else (value,))
-        ):
-            return True
+        for each in value if type(value) is tuple else (value,):
+            if any(each is one for one in given):
+                return True
     return False
 
 

@@ -40,6 +40,8 @@ def commits(step: Any, commit: Any) -> bool:
 
 def as_integer(step: Any) -> Optional[int]:
     """A step as wandb will read it; None when there is none, or none to be read."""
+    if step is None:  # as most often
+        return None
     # wandb refuses what has more than 64 bits.
     if type(step) is int:
         return step if -INT64 <= step < INT64 else None

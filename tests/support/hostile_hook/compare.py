@@ -20,6 +20,7 @@ from support.hostile_hook.actions.notes import FORGOTTEN
 
 NOTHING = ("nothing more",)
 FAULT = "internal error"
+SAMPLES = contract.ENV_ENHANCE_METRICS
 SMALL = contract.ENV_MAX_BYTES  # older lines are deleted
 
 
@@ -44,7 +45,10 @@ def compare(native, hooked):
 
 
 def ends(native, hooked):
-    if native.status != hooked.status:
+    # Python forgets that it ends by Ctrl-C when another thread imports a module with named tuples,
+    # which they make by exec(): the sampler, in its first moments.
+    forgotten = (native.status, hooked.status) == (-2, 1) and SAMPLES in dict(native.life.env)
+    if native.status != hooked.status and not forgotten:
         text = f"ends with {hooked.status}, natively with {native.status}"
         yield Difference(1, f"{hooked.status} for {native.status}", text)
     for name in ("stdout",) if native.life.steals else ("stdout", "stderr"):
@@ -146,10 +150,10 @@ def fault_of(line):
 
 
 def warnings(hooked):
-    processes = len({note.pid for note in hooked.notes}) or 1
+    programs = len({(note.pid, note.who) for note in hooked.notes}) or 1  # exec keeps the pid
     kinds = Counter(" ".join(line.split()[1:5]) for line in hooked.complaints)
     for kind, times in kinds.items():
-        if times > processes:
+        if times > programs:
             yield Difference(8, "repeated", f"{times} times on stderr: {kind} …")
     for line in hooked.complaints:
         if FAULT in line:

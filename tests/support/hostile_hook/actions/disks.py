@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from support.hostile_hook.actions.notes import FORGOTTEN, note, over, trouble
 
@@ -154,7 +155,13 @@ def freeze(seconds):
 def daemon_stops():
     """The process that serves the file system (FUSE) stops answering."""
     trouble("stopped")
-    os.kill(int(os.environ["HOSTILE_DAEMON"]), signal.SIGSTOP)
+    time.sleep(1.2)  # by then no request is under way: nobody can end that waits for its answer
+    daemon = os.environ["HOSTILE_DAEMON"]
+    os.kill(int(daemon), signal.SIGSTOP)
+    while any(
+        b") T" not in each.read_bytes() for each in Path("/proc", daemon).glob("task/*/stat")
+    ):
+        pass
 
 
 def daemon_continues():
