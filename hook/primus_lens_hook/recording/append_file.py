@@ -25,46 +25,35 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-LOOK_SECONDS = 1.0  # how often to look whether the file is still in its directory
-# The position that our descriptor has between two lines, a random number below 2 GiB: whatever
-# has another position is not our file. Appending does not depend on the position. To ask for it
-# costs a tenth of what fstat does, and each log call pays for that.
-MARK = int.from_bytes(os.urandom(4), "big") >> 1
-
 
 class AppendFile:
     """One descriptor, opened with O_APPEND, and the bytes in its file."""
 
-    __slots__ = ("_fd", "_look_at", "id", "size")
+    __slots__ = ("_fd", "id", "size")
 
     def __init__(self, fd: int) -> None:
         status = os.fstat(fd)
         self._fd = fd
-        self._look_at = 0.0  # monotonic
         self.id: Tuple[int, int] = (status.st_ino, status.st_dev)
         self.size = status.st_size
 
-    def is_ours(self, now: float) -> bool:
-        """Whether the descriptor still is this file, and the file has a name; `now` is monotonic.
+    def is_ours(self) -> bool:
+        """Whether the descriptor still is this file, and the file has a name.
 
         Raises what a signal handler raises.
         """
+        # For each line, although it costs half of what writing the line does: the training that
+        # finds one of ours in its checkpoint cannot be helped any more.
         try:
-            if now < self._look_at and os.lseek(self._fd, 0, os.SEEK_CUR) == MARK:
-                return True
             status = os.fstat(self._fd)
-            # Without a name, the file has been removed under us (a cleanup job, a test's tmp_path):
-            # writing goes on well, and nobody will ever read it.
-            if (status.st_ino, status.st_dev) != self.id or not status.st_nlink:
-                return False
-            os.lseek(self._fd, MARK, os.SEEK_SET)
-        except OSError as error:  # EBADF, or ESPIPE of a pipe or socket; ESTALE of our own file
+        except OSError as error:  # EBADF; ESTALE of our own file
             if is_interruption(error):
                 raise
             return False
-        self._look_at = now + LOOK_SECONDS
         self.size = status.st_size
-        return True
+        # Without a name, the file has been removed under us (a cleanup job, a test's tmp_path):
+        # writing goes on well, and nobody will ever read it.
+        return (status.st_ino, status.st_dev) == self.id and status.st_nlink > 0
 
     def append(self, line: bytes) -> None:
         """Write one line whole. Raises OSError."""
@@ -81,7 +70,6 @@ class AppendFile:
             os.ftruncate(self._fd, self.size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
-        os.lseek(self._fd, MARK, os.SEEK_SET)
 
     def _exceeds(self, more: int) -> bool:
         # Python ignores SIGXFSZ, and writing beyond the limit fails with EFBIG. A training that has

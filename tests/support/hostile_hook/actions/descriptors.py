@@ -91,6 +91,8 @@ def close_all():
 
 def close_some(seed):
     """A bug of somebody's: numbers are closed that are not theirs."""
+    if "HOSTILE_DAEMON" in os.environ:
+        return  # EBUSY, where a thread is about to open a file under that number
     own = set(FILES.values())
     for number in random.Random(seed).sample(range(3, 16), 8):
         if number not in own:
@@ -107,6 +109,8 @@ def close_records():
 
 def dup_over(name, seed):
     """The life's file takes numbers that are in use or not."""
+    if "HOSTILE_DAEMON" in os.environ:
+        return  # EBUSY, where a thread is about to open a file under that number
     own = set(FILES.values())
     for number in random.Random(seed).sample(range(3, 16), 8):
         if name in FILES and number not in own:
