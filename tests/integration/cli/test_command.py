@@ -104,7 +104,7 @@ def test_check_says_what_this_wandb_lacks(tmp_path):
     (tmp_path / "wandb" / "__init__.py").write_text("import wandb.sdk.wandb_run")
     where = {"PYTHONPATH": str(tmp_path), "PRIMUS_LENS_WANDB_OUTPUT_PATH": str(tmp_path / "out")}
     done = primus_lens("hook", "check", **where)
-    assert "step_fix: Run.step is no property; watch: no Run._log" in done.stdout
+    assert "step_fix: Run.step is no property; tensorboard: no" in done.stdout
     assert "loud" not in done.stdout + done.stderr
     assert not (tmp_path / "out").exists()
 

@@ -38,7 +38,8 @@ def test_a_stack_that_is_nearly_full(tmp_path, rows):
     code = DEEP.replace("ROWS", repr(ROWS[rows]))
     done = training.run(tmp_path / "ours", code)
     native = training.run(tmp_path / "native", code, env=NATIVE)
-    assert (done.status, done.complaints) == (0, []), done.stderr
+    assert done.status == 0, done.stderr
+    assert all("is not recorded: RecursionError" in line for line in done.complaints)
     # A few frames of ours lie between the training and wandb.
     assert int(native.stdout) - int(done.stdout) < 15 * len(ROWS[rows])
     assert done.outcome["outcome"] == "patched"
@@ -81,6 +82,7 @@ def test_a_memory_that_is_full(train):
             wandb.log({"full" if i == 5 else "i": i})
         wandb.finish()
     """)
-    assert (done.status, done.complaints) == (0, []), done.stderr
+    assert done.status == 0
+    assert done.complaints == ["primus-lens: a log call is not recorded: MemoryError: "]
     assert [row["i"] for row in done.data] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert [row["full"] for row in done.rows if "full" in row] == [5]
