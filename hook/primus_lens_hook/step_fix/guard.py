@@ -45,10 +45,7 @@ class RunGuard:
         self._foreign = run.wandb.is_foreign()
         self._serves = run.wandb.can_repair_steps(self._foreign)
         self.is_plain = self._serves and not (self._foreign or run.tracks_calls)
-        """Whether each row of numbers goes to wandb as it is (`fast_path`).
-
-        From the first event that asks for more it is False for good.
-        """
+        """Whether rows of numbers go to wandb as they are (`fast_path`). Once False, for good."""
 
     def takes_calls(self) -> bool:
         """Whether calls are served here; else they are wandb's."""
@@ -72,7 +69,8 @@ class RunGuard:
                 self.serving = True
                 try:
                     if self._foreign or self.others_log[0]:
-                        self._note_other_process()
+                        self.others_log[0] = 1
+                        self._share()
                     self.context.begin(call)
                     return self._state.log(call)
                 finally:
@@ -112,14 +110,9 @@ class RunGuard:
 
     def step(self, read: Callable[[], Any]) -> Any:
         """The step of native wandb; `read` returns that of wandb as it is."""
-        # Without the lock, which another thread may hold while wandb is slow: to read an int needs
-        # none.
+        # No lock is needed for an int, and a thread may hold it while wandb is slow.
         counter = self._state.counter
         return read() if counter is None else counter
-
-    def columns(self) -> Dict[str, Any]:
-        """Our columns for a row that is not served here."""
-        return self.context.wandb.columns()
 
     def note_unserved(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
@@ -172,7 +165,7 @@ class RunGuard:
     def make_way(self, arguments: Iterable[Any]) -> None:
         """Have nothing wait that a call would pass which only wandb understands. Never raises."""
         self.is_plain = False
-        self._guarded(self._make_way)
+        self._guarded(self._flush if isinstance(self._state, Shared) else self._pass_through)
         what = "calls with arguments that are not known: %s" % ", ".join(map(str, arguments))
         self.context.wandb.decline(STEP_FIX, what)
 
@@ -195,10 +188,7 @@ class RunGuard:
         self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
 
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
-        """Send what waits, each row once; from now on each call is wandb's, but none is lost.
-
-        After an error that is not ours (no memory, an object of the user's) the run begins anew.
-        """
+        """Send what waits, each row once; then wandb has the calls, unless no fault was ours."""
         with self.lock:
             self.is_plain = False
             self._active = not is_ours(fault)
@@ -228,8 +218,7 @@ class RunGuard:
 
     def _flush(self) -> None:
         self._state.flush()
-        # A signal handler that finishes the run comes here within a call that is being
-        # served: the calls that it has made go now, since there is no later.
+        # A signal handler may finish the run within a call: what it has logged has no later.
         self.serve_interrupting()
 
     def _summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
@@ -239,18 +228,11 @@ class RunGuard:
     def _note_written(self, record: Any) -> None:
         # First what native wandb has got before the user's writing: its values are older.
         self._state.flush_window()
-        values = {tuple(item.key): item.value for item in record.update}
-        steps = self.context.steps
-        age = (steps.rewinds, steps.newest or 0, self.context.counts.logs)
-        self.context.summary.note_written(values, age)
+        self.context.note_written(record)
 
     def _define(self, *args: Any, **kwargs: Any) -> None:
         if self.context.define(*args, **kwargs):
             self.is_plain = False
-
-    def _make_way(self) -> None:
-        # Once shared, always.
-        (self._flush if isinstance(self._state, Shared) else self._pass_through)()
 
     def _pass_through(self) -> None:
         self._flush()
@@ -264,11 +246,6 @@ class RunGuard:
         self._start_timer()
         self._state = Reordering(self.context)
         return self._state.log(call)
-
-    def _note_other_process(self) -> None:
-        if not isinstance(self._state, Shared):
-            self.others_log[0] = 1
-            self._share()
 
     def _share(self) -> None:
         # Once shared, always: nobody tells when the other process has logged its last row.

@@ -63,6 +63,12 @@ class RunContext:
             self.wandb.redefine(key, step_metric=step_metric, **how)
         return bool(axis)
 
+    def note_written(self, record: Any) -> None:
+        """Note what the user has put into the summary: wandb's message of it."""
+        values = {tuple(item.key): item.value for item in record.update}
+        age = (self.steps.rewinds, self.steps.newest or 0, self.counts.logs)
+        self.summary.note_written(values, age)
+
     def row(self, step: int, call: LogCall, after: Optional[Row]) -> Row:
         """A new row for a call at this step of wandb's; it ends the row `after`."""
         # The row that it ends is not in `native` yet: it is closed when wandb has taken this call.
