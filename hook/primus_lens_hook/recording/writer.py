@@ -77,7 +77,7 @@ class Writer:
             now = time.monotonic()
             try:
                 file = self._file
-                if file is None or not file.is_ours():
+                if file is None or not file.is_ours(now):
                     if now < self._retry_at:
                         self.lost += 1
                         return False
