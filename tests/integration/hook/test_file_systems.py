@@ -122,10 +122,10 @@ def test_a_kill_while_nothing_hangs(train, mount):
     assert values(mount.source) == list(range(40))
 
 
-def test_it_is_known_without_a_look(mount, tmp_path):
+def test_it_is_known_without_a_look(mount, tmp_path, monkeypatch):
     mount.freeze()
     (tmp_path / "link").symlink_to(mount.path / "below")
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for path in mount.path, mount.path / "a/b", tmp_path / "link/c", tmp_path / "x/../link":
         assert hanging_type(str(path)) == "fuse"
     assert hanging_type(str(tmp_path / "fuse")) is None
