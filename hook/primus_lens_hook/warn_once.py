@@ -43,7 +43,7 @@ def warn_once(kind: str, text: str) -> None:
     # stderr may be closed, a full pipe, None (pythonw) or an object of a notebook.
     try:
         if _file_of_stderr() in (None, _first_file):
-            sys.stderr.write("primus-lens: %s\n" % text)
+            sys.stderr.write("primus-lens: %s\n" % text.replace("\n", " "))
     except Exception as error:
         if is_interruption(error):
             raise

@@ -11,7 +11,7 @@ import errno
 import os
 from typing import Tuple
 
-from primus_lens_hook.interruption import is_interruption, suppress
+from primus_lens_hook.interruption import is_interruption
 
 try:
     import fcntl
@@ -28,22 +28,23 @@ except ImportError:  # Windows
 
 LOOK_SECONDS = 1.0  # how often to look whether the file is still in its directory
 # A mark on what we have opened: the signal that it would send if it were asked to send any, which
-# it is not. Whatever else gets our number has no such mark, and to read it costs a tenth of what
-# fstat does in each log call. Linux alone has it (fcntl(2)).
+# it is not. Whatever else gets our number has no such mark, be it a new file of the same inode. To
+# read it costs a tenth of what fstat does, and touches no file system. Linux has it (fcntl(2)).
 MARK = 61
 _READ_MARK: int = getattr(fcntl, "F_GETSIG", 0)
 _SET_MARK: int = getattr(fcntl, "F_SETSIG", 0)
 
 
 class AppendFile:
-    """One descriptor, opened with O_APPEND, and the bytes in its file."""
+    """One descriptor, opened with O_APPEND, and the bytes in its file. Raises OSError."""
 
-    __slots__ = ("_fd", "_look_at", "id", "size")
+    __slots__ = ("_fd", "_is_marked", "_look_at", "id", "size")
 
     def __init__(self, fd: int) -> None:
-        status = os.fstat(fd)
         self._fd = fd
         self._look_at = 0.0  # monotonic
+        self._is_marked = _marked(fd)
+        status = os.fstat(fd)
         self.id: Tuple[int, int] = (status.st_ino, status.st_dev)
         self.size = status.st_size
 
@@ -53,44 +54,38 @@ class AppendFile:
         Raises what a signal handler raises.
         """
         try:
-            if now < self._look_at and fcntl.fcntl(self._fd, _READ_MARK) == MARK:
-                return True
+            if self._is_marked:
+                if fcntl.fcntl(self._fd, _READ_MARK) != MARK:
+                    return False
+                if now < self._look_at:
+                    return True
             status = os.fstat(self._fd)
-            # Without a name, the file has been removed under us (a cleanup job, a test's tmp_path):
-            # writing goes on well, and nobody will ever read it.
-            if (status.st_ino, status.st_dev) != self.id or not status.st_nlink:
-                return False
-            self.size = status.st_size
-            if _SET_MARK:
-                fcntl.fcntl(self._fd, _SET_MARK, MARK)
-                self._look_at = now + LOOK_SECONDS
-        except OSError as error:  # EBADF; ESTALE of our own file; EINVAL: no marks here (gVisor)
+        except OSError as error:  # EBADF; ESTALE of our own file
             if is_interruption(error):
                 raise
-            return error.errno == errno.EINVAL
-        return True
+            return False
+        # The size too, where there is no mark: a new file may have got the inode of a removed one.
+        is_same = self._is_marked or status.st_size == self.size
+        self.size, self._look_at = status.st_size, now + LOOK_SECONDS
+        # Without a name, the file has been removed under us (a cleanup job, a test's tmp_path):
+        # writing goes on well, and nobody will ever read it.
+        return is_same and (status.st_ino, status.st_dev) == self.id and status.st_nlink > 0
 
-    def append(self, line: bytes) -> None:
-        """Write one line whole. Raises OSError."""
-        if resource is not None and getsignal(SIGXFSZ) != SIG_IGN and self._exceeds(len(line)):
+    def append(self, lines: bytes) -> None:
+        """Write whole lines. Raises OSError."""
+        if resource is not None and getsignal(SIGXFSZ) != SIG_IGN and self._exceeds(len(lines)):
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         # One os.write on an O_APPEND descriptor: the line is in the kernel before the call returns,
         # so SIGKILL loses nothing, and a line is never in the middle of another. A buffered file
         # of Python would keep 8 KiB back, and a forked child would write the parent's buffer a
         # second time.
-        written = os.write(self._fd, line)
-        if written != len(line):
+        written = os.write(self._fd, lines)
+        if written != len(lines):
             # A full disk takes what fits of a line, which is no error to the kernel: ENOSPC comes
             # with the next one only. The exporter would drop a torn line and the one behind it.
             os.ftruncate(self._fd, self.size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
-
-    def _exceeds(self, more: int) -> bool:
-        # Python ignores SIGXFSZ, and writing beyond the limit fails with EFBIG. A training that has
-        # put the default action back would be killed for a line of ours.
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        return bool(limit != resource.RLIM_INFINITY and self.size + more > limit)
 
     def end_torn_line(self) -> None:
         """Write a newline if the last line has none. Raises OSError."""
@@ -106,7 +101,31 @@ class AppendFile:
         # Not twice: close() may fail with EIO on NFS, and a second close of the number would hit
         # whatever the training has opened meanwhile.
         fd, self._fd = self._fd, -1
-        with suppress(OSError):
-            status = os.fstat(fd)
-            if (status.st_ino, status.st_dev) == self.id:
+        try:
+            if self._is_marked:
+                is_ours = fcntl.fcntl(fd, _READ_MARK) == MARK
+            else:
+                status = os.fstat(fd)
+                is_ours = (status.st_ino, status.st_dev) == self.id
+            if is_ours:
                 os.close(fd)
+        except OSError as error:
+            if is_interruption(error):
+                raise
+
+    def _exceeds(self, more: int) -> bool:
+        # Python ignores SIGXFSZ, and writing beyond the limit fails with EFBIG. A training that has
+        # put the default action back would be killed for a line of ours.
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        return bool(limit != resource.RLIM_INFINITY and self.size + more > limit)
+
+
+def _marked(fd: int) -> bool:
+    try:
+        if _SET_MARK:
+            fcntl.fcntl(fd, _SET_MARK, MARK)
+    except OSError as error:  # EINVAL: a kernel of another make (gVisor)
+        if is_interruption(error):
+            raise
+        return False
+    return bool(_SET_MARK)

@@ -7,7 +7,6 @@ wandb's run, which may talk to wandb's service; what it raises, the recorder cat
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 import threading
@@ -148,7 +147,7 @@ class Journal:
 
     def _write_later(self, line: bytes) -> bool:
         assert self._thread is not None
-        return self._thread.submit(functools.partial(self._writer.write, line), len(line))
+        return self._thread.submit(line, len(line))
 
     def _lost(self) -> int:
         return self._writer.lost + (0 if self._thread is None else self._thread.refused)

@@ -42,12 +42,12 @@ def hanging_type(path: str) -> Optional[str]:
     here, waiting, links = "/", path.split("/")[::-1], 0
     while waiting:
         name = waiting.pop()
-        if name in ("", "."):
+        if name == ".":
             continue
         here = os.path.dirname(here) if name == ".." else os.path.join(here, name)
         # Before anything looks at it: the file system of a mount point is the mounted one's.
-        if types.get(here, "tmpfs") not in LOCAL:
-            return types[here]
+        if types.get(here.rstrip("/") or "/", "tmpfs") not in LOCAL:
+            return types[here.rstrip("/") or "/"]
         try:
             target = os.readlink(here)
         except OSError as error:  # no link, or not there yet

@@ -27,6 +27,7 @@ NEW = APPEND | os.O_CREAT | os.O_EXCL
 # What has the name is no file of ours: another user's, a link, a directory, a pipe.
 UNUSABLE = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO)
 SPARE_NAMES = 20
+MOST_TRIES = 10  # where names change meanwhile, or a file system contradicts itself
 
 
 def metrics_path(directory: str, middle: str) -> str:
@@ -34,22 +35,24 @@ def metrics_path(directory: str, middle: str) -> str:
     return os.path.join(directory, contract.METRICS_STEM + middle + contract.METRICS_SUFFIX)
 
 
-def open_own(directory: str, *, lock: bool) -> Tuple[int, str, bool]:
+def open_own(directory: str, preferred: str, *, lock: bool) -> Tuple[int, str, bool]:
     """A file of this process's: its descriptor, its owner part, and whether it is locked.
 
-    `lock` asks for a lock where the file system has them. Raises OSError.
+    The owner part is `preferred` if it can be: a process that changes it would find the runs of
+    another under the new one. `lock` asks for a lock where the file system has them.
+    Raises OSError.
     """
     own = ".p%d" % os.getpid()
     # Our pid may be another's too: in another container that shares the volume, or that of a dead
     # process where there are no locks to tell.
     numbers = (int.from_bytes(os.urandom(2), "big") % 1000 for _ in range(SPARE_NAMES))
     spare = ("%s%03d" % (own, number) for number in numbers)
-    for owner in itertools.chain(("", own), spare):
+    for owner in itertools.chain(dict.fromkeys((preferred, "", own)), spare):
         try:
             taken = _take(metrics_path(directory, owner), lock)
         except OSError as error:
             # In a directory that we may not write into, this fails for a name of our own too.
-            if owner or error.errno not in UNUSABLE or is_interruption(error):
+            if owner == own or error.errno not in UNUSABLE or is_interruption(error):
                 raise
             continue
         if taken is not None:
@@ -65,8 +68,13 @@ def open_again(path: str, file: Tuple[int, int]) -> Optional[int]:
         if error.errno != errno.ENOENT or is_interruption(error):
             raise
         return None
-    status = os.fstat(fd)
-    if (status.st_ino, status.st_dev) == file:
+    try:
+        status = os.fstat(fd)
+        is_same = (status.st_ino, status.st_dev) == file
+    except BaseException:
+        os.close(fd)
+        raise
+    if is_same:
         return fd
     os.close(fd)
     return None
@@ -89,32 +97,35 @@ def delete_unheld(path: str) -> bool:
 
 def _take(path: str, lock: bool) -> Optional[Tuple[int, bool]]:
     """The file, new or locked; None when another process holds it, or may hold it."""
-    while True:
+    for _ in range(MOST_TRIES):
         # First as a new file: one that we have made ourselves needs no lock to be ours.
         fd, is_new = _open(path)
         try:
             locked = _lock(fd) if lock else None
-            if locked is False or not (locked or is_new):
-                os.close(fd)
-                return None
+            is_ours = locked is True or (is_new and locked is None)
             # Its owner may have renamed or deleted the file between our open and our lock: then
             # ours is a lock on a file that no longer has this name.
-            if _is_at(path, fd):
-                return fd, bool(locked)
+            is_there = is_ours and _is_at(path, fd)
         except BaseException:
-            with suppress(OSError):
-                os.close(fd)
+            os.close(fd)
             raise
+        if is_there:
+            return fd, bool(locked)
+        # Outside the `try`: a close that fails has closed, and the number may be another's by now.
         os.close(fd)
+        if not is_ours:
+            return None
+    raise OSError(errno.EBUSY, "the file is renamed again and again", path)
 
 
 def _open(path: str) -> Tuple[int, bool]:
-    while True:
+    for _ in range(MOST_TRIES):
         try:
             return open_regular(path, NEW), True
         except FileExistsError:
             with suppress(FileNotFoundError):  # renamed meanwhile
                 return open_regular(path, APPEND), False
+    raise OSError(errno.EBUSY, "the file is there and is not", path)
 
 
 def _lock(fd: int) -> Optional[bool]:

@@ -208,7 +208,7 @@ class Recorder:
                 )
                 journal = Journal(writer, who, self._step_fix_counts, self._thread)
                 if self._thread is not None:
-                    self._thread.begin(writer.release)
+                    self._thread.begin(writer.write, writer.release)
                 if self._enhance_metrics:
                     self._add_sampler(journal)
                 # Last: a thread that sees a journal takes no lock, so it must be complete.

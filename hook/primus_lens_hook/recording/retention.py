@@ -15,7 +15,7 @@ import time
 from typing import Callable, Iterator, List, NamedTuple, Optional, Pattern
 
 from primus_lens_hook import contract
-from primus_lens_hook.interruption import is_interruption
+from primus_lens_hook.interruption import is_interruption, suppress
 from primus_lens_hook.recording.own_file import delete_unheld, metrics_path
 
 MOST_FILES = 500  # half of what an exporter follows of one pod (--limits.files-per-pod)
@@ -46,7 +46,9 @@ def set_aside(directory: str, owner: str) -> None:
     matches = [METRICS.fullmatch(name) for name in os.listdir(directory)]
     numbers = [int(m["number"]) for m in matches if m and m["number"] and m["owner"] == owner]
     closed = metrics_path(directory, "%s.%d" % (owner, max(numbers, default=0) + 1))
-    os.rename(metrics_path(directory, owner), closed)
+    # Gone already, where a signal handler has raised behind the rename of an earlier attempt.
+    with suppress(FileNotFoundError):
+        os.rename(metrics_path(directory, owner), closed)
 
 
 def prune(directory: str, owner: str, most_bytes: int) -> None:

@@ -7,7 +7,6 @@ failure to write it is one warning and must never stop the records, which matter
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 import socket
@@ -39,7 +38,10 @@ class Runs:
         self._runs: Dict[str, Dict[str, Any]] = {}
         # Of processes before this one, in a restarted container: a process that does not know
         # them would delete them. Read with the first write, as the file may be slow to read.
-        self._earlier: Optional[Dict[str, Dict[str, Any]]] = None
+        self._earlier: Dict[str, Dict[str, Any]] = {}
+        self._path = ""  # of what they were read from
+        self._newest: Dict[str, Dict[str, Any]] = {}
+        self._is_queued = False
 
     def begin(self, run_id: str, run: Any) -> None:
         """Note a run that logs for the first time in this process."""
@@ -96,11 +98,15 @@ class Runs:
         self._save()
 
     def _save(self) -> None:
-        # A copy: whoever writes it may do so later, in another thread.
-        self._submit(functools.partial(self._write, {i: dict(r) for i, r in self._runs.items()}))
+        # A copy: whoever writes it may do so later, in another thread. Only the newest counts.
+        self._newest = {run_id: dict(run) for run_id, run in self._runs.items()}
+        if not self._is_queued:
+            self._is_queued = True
+            self._is_queued = self._submit(self._write) and self._is_queued
 
-    def _write(self, runs: Dict[str, Dict[str, Any]]) -> None:
+    def _write(self) -> None:
         """Merge with what is there and replace the file; this is file work."""
+        self._is_queued = False
         # Only when the first line is written it is known which process of the rank this is. Two
         # of them that write one file would lose each other's runs.
         if self._writer.directory is None:
@@ -108,9 +114,11 @@ class Runs:
         name = contract.RUNS_STEM + self._writer.owner + contract.RUNS_SUFFIX
         path = os.path.join(self._writer.directory, name)
         try:
-            if self._earlier is None:
+            if path != self._path:
                 found = jsonfile.load(path)
                 self._earlier = found if isinstance(found, dict) else {}
+                self._path = path
+            runs = self._newest
             merged = {**{i: r for i, r in self._earlier.items() if i not in runs}, **runs}
             jsonfile.replace(path, dict(list(merged.items())[-KEPT:]))
         except OSError as error:

@@ -28,9 +28,11 @@ def open_regular(path: str, flags: int) -> int:
     """A descriptor of a regular file. Raises OSError; EINVAL where it is something else."""
     fd = _above_standard(os.open(path, flags | FLAGS, 0o644))
     try:
-        # fstat of what was opened: a stat before the open could be of another file.
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
+        # fstat of what was opened: a stat before the open could be of another file. A second name
+        # is a link too: whoever shares the volume may have given one to a file of somebody else's.
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise OSError(errno.EINVAL, "not a regular file of one name", path)
     except BaseException:
         os.close(fd)
         raise

@@ -12,7 +12,7 @@ import errno
 import os
 import threading
 import time
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import retention
@@ -65,34 +65,45 @@ class Writer:
         self._last_id = (0, 0)  # of the file that was opened last
         self._retry_at = 0.0  # monotonic
         self._pause = FIRST_PAUSE
-        self._rotating = False
+        self._is_opening = False
+        self._interrupting: List[bytes] = []  # what signal handlers have logged meanwhile
         # Re-entrant: a signal handler that logs may interrupt the very thread that writes, and
         # with a plain Lock would wait for itself for ever.
         self._lock = threading.RLock()
 
-    def write(self, line: bytes, *, is_retry: bool = False) -> bool:
-        """Append one newline-terminated line; False when it could not be written."""
+    def write(self, lines: bytes, *, is_retry: bool = False) -> bool:
+        """Append whole lines; False when they could not be written."""
         with self._lock:
+            # Within an open or a rotation, in a signal handler of their thread: a second one would
+            # leave the first one's file open for ever.
+            if self._is_opening:
+                self._interrupting.append(lines)
+                return True
             # Not time.time(): a clock that is set back would stop the retries for hours.
             now = time.monotonic()
             try:
                 file = self._file
                 if file is None or not file.is_ours(now):
                     if now < self._retry_at:
-                        self.lost += 1
+                        self.lost += lines.count(b"\n")
                         return False
                     file = self._open()
-                elif file.size and file.size + len(line) > self._segment_bytes:
-                    file = self._rotate(file)
-                file.append(line)
+                if file.size and file.size + len(lines) > self._segment_bytes:
+                    file = self._rotate()
+                file.append(lines)
             except OSError as error:
                 if is_interruption(error):
                     raise
                 if error.errno in GONE and not is_retry:
                     self._file = None  # not closed: it is not known to be ours
-                    return self.write(line, is_retry=True)
-                self._suspend(error, now)
+                    return self.write(lines, is_retry=True)
+                self._suspend(error, now, lines)
                 return False
+            self._pause = FIRST_PAUSE
+            if self._interrupting:
+                more = b"".join(self._interrupting)
+                self._interrupting.clear()
+                self.write(more)
             return True
 
     def release(self) -> None:
@@ -111,17 +122,21 @@ class Writer:
 
     def _open(self) -> AppendFile:
         """Open our file again, or take one in the first directory that lets us."""
-        self.release()  # of a file without a name
-        if not self._holds and self.directory is not None:
-            fd = open_again(metrics_path(self.directory, self.owner), self._last_id)
-            if fd is not None:
-                return self._use(fd)
-        fd, directory = self._take()
-        file = self._use(fd)
-        self.directory = directory
-        file.end_torn_line()
-        self._prune(directory)
-        return file
+        self._is_opening = True
+        try:
+            self.release()  # of a file without a name
+            if not self._holds and self.directory is not None:
+                fd = open_again(metrics_path(self.directory, self.owner), self._last_id)
+                if fd is not None:
+                    return self._use(fd)
+            fd, directory = self._take()
+            file = self._use(fd)
+            self.directory = directory
+            file.end_torn_line()
+            self._prune(directory)
+            return file
+        finally:
+            self._is_opening = False
 
     def _take(self) -> Tuple[int, str]:
         for directory in self._directories[:-1]:
@@ -135,7 +150,7 @@ class Writer:
 
     def _take_in(self, directory: str) -> int:
         os.makedirs(directory, exist_ok=True)
-        fd, self.owner, locked = open_own(directory, lock=self._holds)
+        fd, self.owner, locked = open_own(directory, self.owner, lock=self._holds)
         # Without a lock, a file of our own says nothing: the others may be of ended processes.
         self.is_second = self._is_child or (locked and self.owner != "")
         return fd
@@ -143,22 +158,19 @@ class Writer:
     def _use(self, fd: int) -> AppendFile:
         self._file = file = AppendFile(fd)
         self._last_id = file.id
-        self._retry_at, self._pause = 0.0, FIRST_PAUSE
+        self._retry_at = 0.0
         return file
 
-    def _rotate(self, full: AppendFile) -> AppendFile:
+    def _rotate(self) -> AppendFile:
         """Give the full segment a number and open a new one."""
-        # A signal handler that logs now still has the old segment: a second rotation within this
-        # one would rename the new file to a number that is taken.
-        if self._rotating or self.directory is None:
-            return full
-        self._rotating = True
+        assert self.directory is not None
+        self._is_opening = True
         try:
             # Renamed while it is open: a reader that follows the inode reads it to its end.
             retention.set_aside(self.directory, self.owner)
-            return self._open()
         finally:
-            self._rotating = False
+            self._is_opening = False
+        return self._open()
 
     def _prune(self, directory: str) -> None:
         try:
@@ -167,8 +179,9 @@ class Writer:
             if is_interruption(error):
                 raise
 
-    def _suspend(self, error: OSError, now: float) -> None:
-        self.lost += 1
+    def _suspend(self, error: OSError, now: float, lines: bytes) -> None:
+        self.lost += lines.count(b"\n") + len(self._interrupting)
+        self._interrupting.clear()
         self._retry_at = now + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self.release()

@@ -115,6 +115,37 @@ def test_what_finds_the_queue_full_is_counted(train, mount):
     assert run["lines_lost"] == 80 - len(kept) > 0
 
 
+def test_a_run_after_a_hang_is_whole(train, mount):
+    another = """
+run.finish()
+os.kill(int(sys.argv[1]), signal.SIGCONT)
+time.sleep(0.5)
+wandb.init(project="p")
+for i in range(40, 43):
+    wandb.log({"i": i})
+"""
+    begun = TRAIN.replace("wandb.init", "run = wandb.init")
+    done = train(begun, mount.pid, another, env=output(mount))
+    assert (done.status, done.complaints) == (0, [])
+    assert values(mount.source) == list(range(43))
+    assert [run["exit_code"] for run in runs(mount.source)] == [0, 0]
+
+
+def test_a_file_system_that_contradicts_itself(mount):
+    (mount.source / "wandb_metrics.jsonl").touch()
+    mount.fail(open=("ENOENT", 10**9))
+    assert not Writer([str(mount.path)], MAX).write(b"{}\n")
+
+
+def test_descriptors_that_cannot_be_looked_at(mount):
+    writer, before = Writer([str(mount.path)], MAX, holds=False), len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        mount.fail(getattr=("EIO", 2), flush=("EIO", 1))
+        writer.write(b"{}\n")
+        writer.release()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_kill_while_nothing_hangs(train, mount):
     die = "os.kill(int(sys.argv[1]), signal.SIGCONT); time.sleep(1.2); os.kill(os.getpid(), 9)"
     done = train(TRAIN, mount.pid, die, env=output(mount))

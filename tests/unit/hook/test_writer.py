@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import os
 import signal
 import subprocess
@@ -141,3 +142,70 @@ def test_a_signal_handler_that_writes_while_a_line_is_written(tmp_path):
         signal.signal(signal.SIGALRM, previous)
     assert [i for i in numbers(tmp_path) if i >= 0] == list(range(20_000))
     assert -1 in numbers(tmp_path)
+
+
+def ours(directory):
+    """The numbers of our descriptors of this directory."""
+    numbers = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # that of the listing
+            if os.readlink(f"/proc/self/fd/{number}").startswith(f"{directory}/wandb_metrics"):
+                numbers.append(int(number))
+    return numbers
+
+
+def test_signal_handlers_that_write_while_files_are_opened(tmp_path):
+    writer, told = Writer([str(tmp_path)], MAX), []
+    previous = signal.signal(signal.SIGALRM, lambda *_: told.append(writer.write(line(-1))))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for i in range(2_000):
+            writer.write(line(i, 2_000))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert all(told)
+    assert len(ours(tmp_path)) == 1
+    assert not [name for name in names(tmp_path) if ".p" in name]
+    writer.release()
+
+
+def test_the_trainings_own_descriptor_of_our_file_is_its_own(tmp_path):
+    writer = Writer([str(tmp_path)], MAX)
+    writer.write(line(1))
+    (number,) = ours(tmp_path)
+    os.close(number)
+    assert os.open(tmp_path / "wandb_metrics.jsonl", os.O_RDONLY) == number  # of the same inode
+    assert writer.write(line(2))
+    writer.release()
+    assert os.read(number, 1000) == line(1) + line(2)
+    os.close(number)
+
+
+def test_a_second_process_keeps_its_name(tmp_path):
+    first, second = Writer([str(tmp_path)], MAX), Writer([str(tmp_path)], MAX)
+    assert first.write(line(1))
+    assert second.write(line(2))
+    own = second.owner
+    first.release()
+    for i in range(500):
+        second.write(line(i))
+    assert second.owner == own != ""
+    second.release()
+
+
+def test_a_writer_that_closes_its_file_keeps_the_limit(tmp_path):
+    writer = Writer([str(tmp_path)], MAX, holds=False)
+    for i in range(100):
+        assert writer.write(line(i, 5_000))
+        writer.release()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= MAX
+    assert len(names(tmp_path)) == 4
+    assert numbers(tmp_path)[-1] == 99
+
+
+def test_a_second_name_of_somebody_elses_file(tmp_path):
+    (tmp_path / "victim").write_text("keep")
+    os.link(tmp_path / "victim", tmp_path / "wandb_metrics.jsonl")
+    assert Writer([str(tmp_path)], MAX).write(line(1))
+    assert (tmp_path / "victim").read_text() == "keep"
