@@ -135,7 +135,9 @@ def describe(run: Any) -> Dict[str, Any]:
     tags = attribute(run, "tags")
     tags = tags[:LONGEST] if isinstance(tags, (tuple, list)) else []
     known["tags"] = [str(tag)[:LONGEST] for tag in tags]
-    known["mode"] = _text(attribute(run, "settings"), "mode")
+    # Not run.settings, a deep copy: it takes milliseconds, and what a signal handler raises in it
+    # is swallowed by copyreg.
+    known["mode"] = _text(attribute(run, "_settings"), "mode")
     return known
 
 

@@ -23,7 +23,7 @@ QUICK = {
 NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in ALL]
 
 # What a run is described by: null in wandb_runs.json where it is gone, as `group` shows.
-DESCRIBING = {"entity", "id", "job_type", "mode", "name", "project", "run_id", "settings", "tags"}
+DESCRIBING = {"entity", "id", "job_type", "mode", "name", "project", "run_id", "tags"}
 # Keys and parts that stand or fall with another name.
 PARTS = {"run": "set_global", "commit": "_log", "tensorboard": "patched"}
 # Of our own, or of Python's.
