@@ -152,7 +152,7 @@ class Writer:
         os.makedirs(directory, exist_ok=True)
         fd, self.owner, locked = open_own(directory, self.owner, lock=self._holds)
         # Without a lock, a file of our own says nothing: the others may be of ended processes.
-        self.is_second = self._is_child or (locked and self.owner != "")
+        self.is_second = self.owner != "" if locked else self._is_child
         return fd
 
     def _use(self, fd: int) -> AppendFile:

@@ -144,7 +144,7 @@ def test_forked_children_have_samplers_of_their_own(train):
     def work(rank):
         if rank:
             os.environ["LOCAL_RANK"] = str(rank)
-        print(rank, len(threads()), *run._primus_lens_steps.columns(), flush=True)
+        print(rank, len(threads()), *run._primus_lens_steps.context.wandb.columns(), flush=True)
         sampler.INTERVAL = 0.05 if rank else 1000
         run.log({"child": rank})
         if rank:

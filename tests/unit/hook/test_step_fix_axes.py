@@ -98,19 +98,21 @@ def test_rows_leave_in_time_and_the_timer_ends_with_the_run():
     for step in 5, 2, 9:
         run.log({"a": step}, step)
     time.sleep(0.5)
-    assert timers() == before + 1
+    begun = timers() - before
+    assert begun
     assert vars(run)[ATTRIBUTE]._state.waiting() == []
     run.finish()
     deadline = time.monotonic() + 5
-    while timers() > before and time.monotonic() < deadline:
+    while begun <= timers() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert timers() == before
+    assert not begun <= timers()
     assert {row["a"] for row in run.rows} == {2, 5, 9}
 
 
 def timers():
-    stacks = map(traceback.extract_stack, sys._current_frames().values())
-    return sum(any(frame.name == "_flush_overdue" for frame in stack) for stack in stacks)
+    """The threads that send what is overdue; those of other tests may be among them."""
+    stacks = {each: traceback.extract_stack(f) for each, f in sys._current_frames().items()}
+    return {each for each, stack in stacks.items() if "_flush_overdue" in {f.name for f in stack}}
 
 
 def held(run):
