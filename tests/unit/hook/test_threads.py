@@ -49,7 +49,10 @@ class World:
 
     def unfinished(self):
         journal = self.recorder._journal
-        return () if journal is None else tuple(journal.unfinished)
+        if journal is None:
+            return ()
+        journal.abandon()  # thousands of worlds, and each has a file open
+        return tuple(journal.unfinished)
 
 
 def log(step, key="a"):
@@ -160,7 +163,7 @@ class Disabled:
     """A disabled run, which wandb gives a `log` of its own."""
 
     def __init__(self, output):
-        recorder = Recorder(Settings(output_path=output))
+        self.recorder = recorder = Recorder(Settings(output_path=output))
         run = types.SimpleNamespace(id="r")
         self.log = bypass._recording_disabled(run, lambda data, step=None: None, recorder)
         self.output = Path(output)
@@ -170,6 +173,7 @@ class Disabled:
     def step(self):
         """Where a row without a step belongs."""
         self.log({"b": 1})
+        self.recorder._journal.abandon()
         (file,) = self.output.rglob("wandb_metrics.jsonl")
         return json.loads(file.read_text().splitlines()[-1])["step"]
 
