@@ -13,6 +13,7 @@ import sys
 import threading
 from typing import Any, Callable, Tuple
 
+from primus_lens_hook.fork_safe_lock import ForkSafeLock
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.training_step import TrainingStep
@@ -27,16 +28,7 @@ from primus_lens_hook.warn_once import describe
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
 GLOBALS = ".sdk.lib.module"  # of wandb
-_noting = threading.RLock()  # while a training step is noted: threads may log to one disabled run
-
-
-def _after_fork() -> None:
-    global _noting
-    _noting = threading.RLock()  # a thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_noting = ForkSafeLock()  # while a training step is noted: threads may log to one disabled run
 
 
 def record_disabled_runs(module: Any, run_class: Any, recorder: Recorder) -> str:
@@ -158,7 +150,7 @@ def _record(
     try:
         # By position too: Megatron-LM passes the step as the second argument.
         explicit = as_integer(args[1] if len(args) > 1 else kwargs.get("step"))
-        with _noting:
+        with _noting.lock:
             shown, step, late = steps.of(explicit, row, keys)
             if shown is not None:
                 steps.note(shown, keys)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wraps the methods of wandb's `Run` class that log, define, summarize and finish.
+"""Patches wandb's `Run` class: the methods that log and finish here, the others by their parts.
 
 It connects them with the recorder and the step fix. It must never change what a wrapped method
 returns or raises, nor hide a keyword of it that only a newer wandb knows.
@@ -10,11 +10,11 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from primus_lens_hook import bypass, contract, settings
 from primus_lens_hook.fast_path import with_fast_path
+from primus_lens_hook.fork_safe_lock import ForkSafeLock
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import status
 from primus_lens_hook.recording.recorder import Recorder
@@ -49,23 +49,14 @@ class Hook(NamedTuple):
 
 # While the hook is made, and while wandb is patched: one thread may import wandb while another one
 # calls `wandb_step_fix`. Two hooks would write two files, two layers of wrappers each line twice.
-_lock = threading.RLock()
+_patching = ForkSafeLock()
 _hook: Optional[Hook] = None
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()  # a thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def the_hook() -> Hook:
     """The hook of this process, made at the first call."""
     global _hook
-    with _lock:
+    with _patching.lock:
         # Once per process, not per import of wandb: a second recorder could not lock the rank's
         # file, and would write one of its own.
         _hook = _hook or _make_hook()
@@ -88,7 +79,7 @@ def _make_hook() -> Hook:
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
     """Patch the module that has wandb's class `Run`. Idempotent."""
-    with _lock:
+    with _patching.lock:
         _apply(module, hook or the_hook())
 
 

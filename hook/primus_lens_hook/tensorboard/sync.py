@@ -9,12 +9,10 @@ that a writer refuses is none.
 from __future__ import annotations
 
 import functools
-import os
-import sys
-import threading
 import weakref
 from typing import Any, Callable, Dict, Optional, Union
 
+from primus_lens_hook.fork_safe_lock import ForkSafeLock
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.tensorboard.events import values_of
@@ -26,7 +24,7 @@ from primus_lens_hook.tensorboard.namespaces import (
 )
 from primus_lens_hook.tensorboard.writers import observe_writers
 from primus_lens_hook.training_step import TrainingStep
-from primus_lens_hook.wandb_names import NO_DICT, lack_of_method
+from primus_lens_hook.wandb_names import NO_DICT, has_core, lack_of_method
 from primus_lens_hook.warn_once import describe, warn_once
 from primus_lens_hook.wrapping import wrap
 
@@ -44,7 +42,7 @@ class SyncedRun:
         self.finished = False
         self.steps = TrainingStep()
         self.namespaces: Union[CoreNamespaces, OldNamespaces] = (
-            CoreNamespaces() if _has_core() else OldNamespaces()
+            CoreNamespaces() if has_core() else OldNamespaces()
         )
 
 
@@ -68,10 +66,7 @@ class TensorBoard:
         self._step_of = step_of
         self._directories: Dict[str, SyncedDirectory] = {}  # by absolute path
         self._broken = False
-        self._renew_lock()
-        if hasattr(os, "register_at_fork"):  # not on Windows
-            # Another thread of the parent may have held the lock.
-            os.register_at_fork(after_in_child=self._renew_lock)
+        self._noting = ForkSafeLock()
 
     def announce(
         self,
@@ -99,7 +94,7 @@ class TensorBoard:
             self._fenced(lambda: self._record(directory, event))
 
     def _announce(self, run: Any, logdir: str, root: str) -> None:
-        with self._lock:
+        with self._noting.lock:
             synced = vars(run).get(ATTRIBUTE)
             if synced is None:
                 # vars, not setattr: wandb's Run refuses unknown names
@@ -132,7 +127,7 @@ class TensorBoard:
             row = {to.directory.key(tag): value for tag, value in values.items()}
             keys = tuple(row)
             synced = to.synced
-            with self._lock:
+            with self._noting.lock:
                 late = synced.steps.of(step, row, keys)[2]
                 synced.steps.note(step, keys)
             # In a run whose log calls show steps too, TensorBoard's are another counter.
@@ -150,9 +145,6 @@ class TensorBoard:
             warn_once(
                 "tensorboard", "TensorBoard is not recorded after an internal error: " + reason
             )
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.RLock()  # re-entrant: a signal handler may log
 
 
 def record_synced(run_class: Any, recorder: Recorder, step_of: StepOf) -> str:
@@ -201,9 +193,3 @@ def _announcing(native: Callable[..., Any], tensorboard: TensorBoard) -> Callabl
         return answer
 
     return _tensorboard_callback
-
-
-def _has_core() -> bool:
-    """Whether wandb-core reads the files: from 0.18 on, unless the user has refused it."""
-    version = str(getattr(sys.modules.get("wandb"), "__version__", "0.0"))
-    return [int(part) for part in version.split(".")[:2] if part.isdigit()] >= [0, 18]
