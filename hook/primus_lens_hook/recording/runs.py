@@ -102,7 +102,8 @@ class Runs:
         self._newest = {run_id: dict(run) for run_id, run in self._runs.items()}
         if not self._is_queued:
             self._is_queued = True
-            self._is_queued = self._submit(self._write) and self._is_queued
+            if not self._submit(self._write):
+                self._is_queued = False
 
     def _write(self) -> None:
         """Merge with what is there and replace the file; this is file work."""

@@ -95,7 +95,7 @@ class Writer:
                 if is_interruption(error):
                     raise
                 if error.errno in GONE and not is_retry:
-                    self._file = None  # not closed: it is not known to be ours
+                    self.release()
                     return self.write(lines, is_retry=True)
                 self._suspend(error, now, lines)
                 return False

@@ -38,8 +38,6 @@ class WriterThread:
 
     def __init__(self, failed: Callable[[Exception], None]) -> None:
         self._failed = failed  # called in the thread with what work has raised
-        self.refused = 0
-        """What found the queue full."""
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
@@ -48,6 +46,8 @@ class WriterThread:
     def _reset(self) -> None:
         # In a forked child everything anew: the parent's thread does not exist there, and its
         # locks may be held for ever. What waits is the parent's to write.
+        self.refused = 0
+        """What found the queue full."""
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._next: Optional[Item] = None  # what has ended a batch of lines
         self._given = self._done = 0  # bytes

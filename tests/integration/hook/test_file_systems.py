@@ -11,6 +11,7 @@ import pytest
 from primus_lens_hook.recording import writer as writer_module
 from primus_lens_hook.recording.mounts import hanging_type
 from primus_lens_hook.recording.writer import Writer
+from primus_lens_hook.recording.writer_thread import WriterThread
 
 from support.fuse import FaultyMount
 from support.serving import until
@@ -105,6 +106,15 @@ def test_every_line_is_there_after_the_thaw(train, mount):
     assert [run["exit_code"] for run in runs(mount.source)] == [0]
 
 
+def test_what_a_child_has_not_lost_is_not_counted_there():
+    thread = WriterThread(None)
+    thread.refused = 3
+    pid = os.fork()
+    if pid == 0:
+        os._exit(thread.refused)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def test_what_finds_the_queue_full_is_counted(train, mount):
     fill = "for i in range(40, 80): wandb.log({'i': i, 'text': 'x' * 1_000_000})\n"
     done = train(TRAIN, mount.pid, fill + THAW, env=output(mount))
@@ -196,11 +206,13 @@ def test_a_file_system_that_recovers(mount, monkeypatch, error):
 def test_a_file_that_the_server_has_replaced(mount):
     writer = Writer([str(mount.path)], MAX)
     assert writer.write(b"1\n")
+    before = len(os.listdir("/proc/self/fd"))
     for operation in "write", "getattr":
         mount.fail(**{operation: ("ESTALE", 1)})
         assert writer.write(b"2\n")
     assert writer.lost == 0
     assert lines(mount.source) == ["1", "2", "2"]
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_frozen_disk_is_waited_for(train, tmp_path):
@@ -239,6 +251,7 @@ class frozen_disk:
 AS_ANOTHER = """
 import os, sys
 from primus_lens_hook.recording.writer import Writer
+from primus_lens_hook.recording.writer_thread import WriterThread
 os.seteuid(int(sys.argv[1]))
 from primus_lens_hook.identity import Identity
 from primus_lens_hook.recording.rank_directory import rank_directories
