@@ -60,26 +60,6 @@ def open_own(directory: str, preferred: str, *, lock: bool) -> Tuple[int, str, b
     raise OSError(errno.EBUSY, "other processes hold the files of this rank")
 
 
-def open_again(path: str, file: Tuple[int, int]) -> Optional[int]:
-    """The file if it is still the one of this inode and device."""
-    try:
-        fd = open_regular(path, APPEND)
-    except OSError as error:
-        if error.errno != errno.ENOENT or is_interruption(error):
-            raise
-        return None
-    try:
-        status = os.fstat(fd)
-        is_same = (status.st_ino, status.st_dev) == file
-    except BaseException:
-        os.close(fd)
-        raise
-    if is_same:
-        return fd
-    os.close(fd)
-    return None
-
-
 def delete_unheld(path: str) -> bool:
     """Whether the file is gone: no living process had it under a lock. Raises OSError."""
     # Under its lock: a living process holds that of its own file, and whoever opens this one

@@ -17,7 +17,8 @@ from typing import List, Optional, Sequence, Tuple
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import retention
 from primus_lens_hook.recording.append_file import AppendFile
-from primus_lens_hook.recording.own_file import metrics_path, open_again, open_own
+from primus_lens_hook.recording.own_file import APPEND, metrics_path, open_own
+from primus_lens_hook.recording.safe_open import open_regular
 from primus_lens_hook.warn_once import warn_once
 
 # The bytes a rank may keep are split into this many files: rotation deletes the oldest, so the
@@ -126,17 +127,29 @@ class Writer:
         try:
             self.release()  # of a file without a name
             if not self._holds and self.directory is not None:
-                fd = open_again(metrics_path(self.directory, self.owner), self._last_id)
-                if fd is not None:
-                    return self._use(fd)
-            fd, directory = self._take()
-            file = self._use(fd)
-            self.directory = directory
+                file = self._open_again(metrics_path(self.directory, self.owner))
+                if file is not None:
+                    return file
+            fd, self.directory = self._take()
+            self._file = file = AppendFile(fd)
+            self._last_id = file.id
             file.end_torn_line()
-            self._prune(directory)
+            self._prune(self.directory)
             return file
         finally:
             self._is_opening = False
+
+    def _open_again(self, path: str) -> Optional[AppendFile]:
+        """The file that `release` has closed, unless another is there by now."""
+        try:
+            file = AppendFile(open_regular(path, APPEND))
+        except FileNotFoundError:
+            return None
+        if file.id == self._last_id:
+            self._file = file
+            return file
+        file.close()
+        return None
 
     def _take(self) -> Tuple[int, str]:
         for directory in self._directories[:-1]:
@@ -154,12 +167,6 @@ class Writer:
         # Without a lock, a file of our own says nothing: the others may be of ended processes.
         self.is_second = self.owner != "" if locked else self._is_child
         return fd
-
-    def _use(self, fd: int) -> AppendFile:
-        self._file = file = AppendFile(fd)
-        self._last_id = file.id
-        self._retry_at = 0.0
-        return file
 
     def _rotate(self) -> AppendFile:
         """Give the full segment a number and open a new one."""
