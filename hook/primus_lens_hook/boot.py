@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where every interpreter start enters: the `.pth`, the `.start` file, sitecustomize.
+"""The entry point of each interpreter start: from the `.pth`, the `.start` file or sitecustomize.
 
 It installs a meta path finder that has wandb's `Run` class patched as soon as wandb is imported.
 It must never raise, print, or import anything but `sys` and `os`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells whose an exception is: the training's, that of a value of its, or the hook's own.
+"""Tells who has raised an exception: the training, one of its values, or the hook itself.
 
 What a signal handler, a tracing function or another thread raises (a `Preempted`, a timeout) is
 meant for the training. The hook must never take it for an error, of its own or of a value.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wraps the methods of wandb's `Run` class before which waiting rows have to be in W&B.
+"""Wraps methods of wandb's `Run` class so that waiting rows are sent before they run.
 
-Those that define, finish, read or write the summary, and pickle. It must never change what a
-wrapped method returns or raises.
+The methods define metrics, finish, read or write the summary, and pickle the run. A wrapper must
+never change what its method returns or raises.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def lack_of_step_fix(run_class: Any, logging: str) -> str:
 
 def lack_in_run(run: Any) -> str:
     """What the step fix lacks in a run, "" if nothing: attributes that only an instance has."""
-    pid = getattr(run, "_init_pid", getattr(run, "_pid", None))
+    pid = pid_of(run)
     if type(pid) is not int:
         return "no number in Run._init_pid"
     if pid != os.getpid():
@@ -104,6 +104,11 @@ def lack_in_run(run: Any) -> str:
     if not isinstance(patched, Mapping) or "tensorboard" not in patched:
         return "no wandb.patched"
     return _lack_since_core(run) if has_core() else ""
+
+
+def pid_of(run: Any) -> Any:
+    """The process that began the run; it is pickled with the run, and survives a fork."""
+    return getattr(run, "_init_pid", getattr(run, "_pid", None))
 
 
 def has_core() -> bool:

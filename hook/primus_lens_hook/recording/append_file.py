@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An open file that is appended to, and the certainty that its descriptor is still that file.
+"""An append-only file, and a check that its descriptor still refers to it.
 
 A training may close all descriptors, as daemons do, and open a checkpoint that gets our number.
 Nothing may be written to that, and it must never be closed.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a path lies on a file system that can hang: a network's, or a program's (FUSE).
+"""Detects file systems that can hang: network file systems, and those of a program (FUSE).
 
-It is read from the kernel's table of mounts. It must never touch such a file system itself, not
+The types are read from the kernel's table of mounts. It must never touch such a file system, not
 even by a stat: that would wait for as long as the file system hangs.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens a metrics file that is one process's alone: newly created, or under an exclusive lock.
+"""Opens a metrics file that no other process writes: newly created, or under an exclusive lock.
 
 NFS has no atomic append: two hosts that append to one file overwrite each other's lines. Where a
 file system has no locks, it must never give out a file that it has not just created.

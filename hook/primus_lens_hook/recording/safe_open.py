@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens files of a rank directory, which anybody may have spoilt who shares the volume.
+"""Sandboxed opens in a rank directory: others who share the volume are untrusted.
 
 It must never follow a link, wait for a device or a pipe, or give out a standard descriptor.
 """

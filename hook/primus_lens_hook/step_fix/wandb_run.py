@@ -23,7 +23,7 @@ from primus_lens_hook.step_fix.late_media import encoded
 from primus_lens_hook.step_fix.log_call import Delivery, LogCall
 from primus_lens_hook.step_fix.metric_definitions import AXIS, MetricDefinitions
 from primus_lens_hook.step_fix.row import EMPTY, Row, can_encode, copied
-from primus_lens_hook.wandb_names import LATE_MEDIA, has_core, summary_record
+from primus_lens_hook.wandb_names import LATE_MEDIA, has_core, pid_of, summary_record
 from primus_lens_hook.wandb_step import as_integer, counter_of
 
 Path = Tuple[str, ...]
@@ -192,9 +192,7 @@ class WandbRun:
 
     def is_foreign(self) -> bool:
         """Whether another process began the run, and shares its counter with us."""
-        # `_init_pid` is pickled with the run and survives a fork: it is the one that began the run.
-        run = self._run
-        return getattr(run, "_init_pid", getattr(run, "_pid", None)) != os.getpid()
+        return bool(pid_of(self._run) != os.getpid())
 
     def can_repair_steps(self, foreign: bool) -> bool:
         """Whether the steps of this process's calls can be repaired; else they are wandb's."""

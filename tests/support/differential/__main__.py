@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make differential`: many random programs, natively and hooked, with a progress bar."""
 
-import argparse
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from rich.console import Console
 from rich.progress import track
 
+from support import seeded_command
 from support.differential import pack, processes, rules, shrink
 
 HELP = """
@@ -37,16 +37,8 @@ examples:
 
 
 def arguments():
-    parser = argparse.ArgumentParser(
-        "python -m support.differential",
-        description=HELP,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("count", type=int, nargs="?", default=300, help="how many programs")
-    parser.add_argument("--seed", default=str(os.getpid()), help="same seed, same programs")
+    parser = seeded_command.parser("support.differential", HELP, EXAMPLES, count=300, of="programs")
     parser.add_argument("--python", help="the interpreter to train with")
-    parser.add_argument("--native", action="store_true", help="compare native with native")
     parser.add_argument(
         "--most",
         type=int,

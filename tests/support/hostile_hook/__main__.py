@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make hostile-hook`: random lives of a process, natively and hooked, with a progress bar."""
 
-import argparse
 import os
 import queue
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from support import seeded_command
 from support.hostile_hook import generate, places, shrink
 from support.hostile_hook.compare import Difference, compare
 from support.hostile_hook.running import Worker
@@ -53,17 +53,9 @@ NAMESPACE = "HOSTILE_NAMESPACE"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(
-        "python -m support.hostile_hook",
-        description=HELP,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("count", type=int, nargs="?", default=10_000, help="how many lives")
-    parser.add_argument("--seed", default=str(os.getpid()), help="same seed, same lives")
+    parser = seeded_command.parser("support.hostile_hook", HELP, EXAMPLES, count=10_000, of="lives")
     parser.add_argument("--life", help="the name of the only one")
     parser.add_argument("--lines", help="their numbers, from 0 on")
-    parser.add_argument("--native", action="store_true", help="compare native with native")
     parser.add_argument("--most", type=int, default=20, help="kinds of differences to be shrunk")
     parser.add_argument("--jobs", type=int, default=JOBS, help="lives at once")
     return parser.parse_args()
