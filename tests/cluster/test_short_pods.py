@@ -13,10 +13,11 @@ import pytest
 
 from support import cluster_world
 from support.cluster_world import job, kubectl, values
+from support.short_job import LINES_A_SECOND
 
 cluster_world.require()
 
-JOBS, SECONDS, LINES_A_SECOND = 100, 5, 20
+JOBS, SECONDS = 100, 5
 
 
 @pytest.mark.timeout(900)

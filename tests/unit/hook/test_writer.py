@@ -10,6 +10,8 @@ from primus_lens_hook.recording import jsonfile
 from primus_lens_hook.recording.retention import MOST_FILES
 from primus_lens_hook.recording.writer import Writer
 
+from support import short_job
+
 MAX = 64 * 1024
 
 
@@ -209,3 +211,10 @@ def test_a_second_name_of_somebody_elses_file(tmp_path):
     os.link(tmp_path / "victim", tmp_path / "wandb_metrics.jsonl")
     assert Writer([str(tmp_path)], MAX).write(line(1))
     assert (tmp_path / "victim").read_text() == "keep"
+
+
+def test_the_program_of_the_clusters_pods_writes_its_lines(tmp_path):
+    command = [sys.executable, short_job.__file__, str(tmp_path), "3", "0"]
+    subprocess.run(command, check=True)
+    (path,) = tmp_path.glob("node_0/rank_0/*.jsonl")
+    assert len(path.read_bytes().splitlines()) == 3
