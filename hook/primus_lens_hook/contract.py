@@ -46,6 +46,8 @@ EXEC = HOOK_MOUNT + "/bin/exec"
 # One record: {"timestamp": …, "step": …, "data": {…}, "run": …}, and `"late": true` at its end
 # where the training was further already: such a step is not the training's progress.
 # A sample of the system is one too, with `"sample": true` at its end and no step.
+# Last of all `"seq": n`: it is the n-th log call of its run that the owner of the file has written,
+# in files that are deleted since and in those of earlier processes too. Files of before have none.
 ROW_MARK = "_primus_lens_enabled"
 NOT_A_NUMBER = "NaN"
 POSITIVE_INFINITY = "Infinity"

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 PROGRESS = 15.0  # seconds between two updates of wandb_runs.json
 TAIL = '"%s":true},"run":%s'
-END = "}\n"
-LATE = ',"late":true}\n'
+LATE = ',"late":true'
 SAMPLE = '{"timestamp":%r,"step":null,"data":{%s},"run":%s,"sample":true}\n'
 
 NO_RUN = (None, "", ("", ""))
@@ -49,7 +48,7 @@ class Journal:
     ) -> None:
         self._writer = writer
         self._thread = thread  # None where the file system does not hang
-        self.write: Callable[[bytes], bool] = writer.write if thread is None else self._write_later
+        self.write: Callable[..., bool] = writer.write if thread is None else self._write_later
         self._step_fix_counts = step_fix_counts
         self.progress_due = time.time() + PROGRESS  # Unix seconds
         self.unfinished: Dict[str, Any] = {}
@@ -57,7 +56,8 @@ class Journal:
         # Re-entrant, like the writer's: a signal handler may log or finish within a call. It
         # protects the runs; the lines need none, since the writer has a lock of its own.
         self._lock = threading.RLock()
-        # The run of the newest call, its id, and how its lines end, by whether they are late. One
+        # The run of the newest call, its id, and how its lines end but for their number, by whether
+        # they are late. One
         # tuple, replaced as a whole: with attributes, two threads that log to two runs would mix
         # them up.
         self.newest: Tuple[Any, str, Tuple[str, str]] = NO_RUN
@@ -81,7 +81,7 @@ class Journal:
         step = as_integer(step)
         now = time.time()
         line = start_of_line(row, now, "null" if step is None else step)
-        written = self.write((line + newest[2][late]).encode())
+        written = self.write((line + newest[2][late]).encode(), newest[1])
         if written and newest[1] not in self.unfinished:
             self._begin(newest[1], run)
         if now > self.progress_due:
@@ -118,7 +118,7 @@ class Journal:
 
     def _tail(self, run_id: str) -> Tuple[str, str]:
         tail = self._row_members + TAIL % (contract.ROW_MARK, _quoted(run_id))
-        return tail + END, tail + LATE
+        return tail, tail + LATE
 
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line, which decides whose file this process writes (`Runs`).
@@ -145,9 +145,9 @@ class Journal:
         """Let go of the file in a forked child, whose parent goes on writing it."""
         self._writer.abandon()
 
-    def _write_later(self, line: bytes) -> bool:
+    def _write_later(self, line: bytes, run_id: Optional[str] = None) -> bool:
         assert self._thread is not None
-        return self._thread.submit(line, len(line))
+        return self._thread.submit((line, run_id), len(line))
 
     def _lost(self) -> int:
         return self._writer.lost + (0 if self._thread is None else self._thread.refused)

@@ -141,7 +141,7 @@ class Recorder:
             now = time.time()
             time_and_step = (*divmod(int(now * MICROSECONDS), MICROSECONDS), step)
             line = template % (time_and_step + values) + newest[2][0]
-            journal.write(line.encode())
+            journal.write(line.encode(), newest[1])
             if now > journal.progress_due:
                 journal.note_progress(now)
         except Exception as error:

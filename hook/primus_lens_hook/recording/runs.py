@@ -15,10 +15,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Optional
 
-from primus_lens_hook import __version__, contract
+from primus_lens_hook import __version__
 from primus_lens_hook.identity import Identity
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.recording.line_numbers import runs_path
 from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.warn_once import warn_once
 
@@ -63,8 +64,7 @@ class Runs:
             "wandb": getattr(sys.modules.get("wandb"), "__version__", None),
             "python": platform.python_version(),
         }
-        for oldest in list(self._runs)[:-KEPT]:
-            del self._runs[oldest]
+        self._drop()
         self._save()
 
     def progress(self, step_fix: Mapping[str, Optional[Dict[str, int]]], lines_lost: int) -> None:
@@ -97,6 +97,12 @@ class Runs:
         )
         self._save()
 
+    def _drop(self) -> None:
+        # Finished ones first: a reader takes a run that is no longer listed for one that has ended.
+        by_use = sorted(self._runs, key=lambda run_id: self._runs[run_id]["finish"] is None)
+        for run_id in by_use[: max(0, len(by_use) - KEPT)]:
+            del self._runs[run_id]
+
     def _save(self) -> None:
         # A copy: whoever writes it may do so later, in another thread. Only the newest counts.
         self._newest = {run_id: dict(run) for run_id, run in self._runs.items()}
@@ -112,20 +118,26 @@ class Runs:
         # of them that write one file would lose each other's runs.
         if self._writer.directory is None:
             return
-        name = contract.RUNS_STEM + self._writer.owner + contract.RUNS_SUFFIX
-        path = os.path.join(self._writer.directory, name)
+        path = runs_path(self._writer.directory, self._writer.owner)
         try:
             if path != self._path:
                 found = jsonfile.load(path)
-                self._earlier = found if isinstance(found, dict) else {}
+                found = found if isinstance(found, dict) else {}
+                self._earlier = {i: r for i, r in found.items() if isinstance(r, dict)}
                 self._path = path
             runs = self._newest
             merged = {**{i: r for i, r in self._earlier.items() if i not in runs}, **runs}
-            jsonfile.replace(path, dict(list(merged.items())[-KEPT:]))
+            kept = {i: self._counted(i, merged[i]) for i in list(merged)[-KEPT:]}
+            jsonfile.replace(path, kept)
         except OSError as error:
             if is_interruption(error):
                 raise
             warn_once("runs", "cannot write %s: %s" % (path, error.strerror or error))
+
+    def _counted(self, run_id: str, entry: Dict[str, Any]) -> Dict[str, Any]:
+        """The entry with the number of the run's newest line, from which a resumed run goes on."""
+        records = self._writer.numbers.newest.get(run_id)
+        return entry if records is None else {**entry, "records": records}
 
 
 def describe(run: Any) -> Dict[str, Any]:

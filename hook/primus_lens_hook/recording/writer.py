@@ -17,6 +17,7 @@ from typing import List, Optional, Sequence, Tuple
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import retention
 from primus_lens_hook.recording.append_file import AppendFile
+from primus_lens_hook.recording.line_numbers import Line, LineNumbers
 from primus_lens_hook.recording.own_file import APPEND, metrics_path, open_own
 from primus_lens_hook.recording.safe_open import open_regular
 from primus_lens_hook.warn_once import warn_once
@@ -57,6 +58,8 @@ class Writer:
         """Whether another process is known to write for this rank."""
         self.lost = 0
         """Lines that could not be written."""
+        self.numbers = LineNumbers()
+        """Of the newest line of each run."""
         self._directories = directories
         self._holds = holds
         self._is_child = is_child
@@ -67,44 +70,55 @@ class Writer:
         self._retry_at = 0.0  # monotonic
         self._pause = FIRST_PAUSE
         self._is_opening = False
-        self._interrupting: List[bytes] = []  # what signal handlers have logged meanwhile
+        self._interrupting: List[Line] = []  # what signal handlers have logged meanwhile
         # Re-entrant: a signal handler that logs may interrupt the very thread that writes, and
         # with a plain Lock would wait for itself for ever.
         self._lock = threading.RLock()
 
-    def write(self, lines: bytes, *, is_retry: bool = False) -> bool:
-        """Append whole lines; False when they could not be written."""
+    def write(
+        self,
+        line: bytes,
+        run: Optional[str] = None,
+        more: Sequence[Line] = (),
+        *,
+        is_retry: bool = False,
+    ) -> bool:
+        """Append a line, and more of them; False when they could not be written.
+
+        A line of a run ends before its `}`, and gets the run's next number.
+        """
         with self._lock:
             # Within an open or a rotation, in a signal handler of their thread: a second one would
             # leave the first one's file open for ever.
             if self._is_opening:
-                self._interrupting.append(lines)
+                self._interrupting += ((line, run), *more)
                 return True
             # Not time.time(): a clock that is set back would stop the retries for hours.
-            now = time.monotonic()
+            now, text = time.monotonic(), b""
             try:
                 file = self._file
                 if file is None or not file.is_ours(now):
                     if now < self._retry_at:
-                        self.lost += lines.count(b"\n")
+                        self.lost += 1 + len(more)
                         return False
                     file = self._open()
-                if file.size and file.size + len(lines) > self._segment_bytes:
+                text = self.numbers.numbered(line, run, more)
+                if file.size and file.size + len(text) > self._segment_bytes:
                     file = self._rotate()
-                file.append(lines)
+                file.append(text)
             except OSError as error:
                 if is_interruption(error):
                     raise
-                if error.errno in GONE and not is_retry:
-                    self.release()
-                    return self.write(lines, is_retry=True)
-                self._suspend(error, now, lines)
+                if text:
+                    self.numbers.take_back(run, more)
+                self._suspend(error, now, is_retry=is_retry)
+                if not self._retry_at:
+                    return self.write(line, run, more, is_retry=True)
+                self.lost += 1 + len(more)
                 return False
             self._pause = FIRST_PAUSE
             if self._interrupting:
-                more = b"".join(self._interrupting)
-                self._interrupting.clear()
-                self.write(more)
+                self._write_interrupting()
             return True
 
     def release(self) -> None:
@@ -130,9 +144,13 @@ class Writer:
                 file = self._open_again(metrics_path(self.directory, self.owner))
                 if file is not None:
                     return file
+            before = self.directory, self.owner
             fd, self.directory = self._take()
             self._file = file = AppendFile(fd)
             self._last_id = file.id
+            if (self.directory, self.owner) != before:
+                self.numbers = LineNumbers()  # each owner's lines have numbers of their own
+                self.numbers.load(self.directory, self.owner, fd)
             file.end_torn_line()
             self._prune(self.directory)
             return file
@@ -179,6 +197,11 @@ class Writer:
             self._is_opening = False
         return self._open()
 
+    def _write_interrupting(self) -> None:
+        (line, run), *more = self._interrupting
+        self._interrupting.clear()
+        self.write(line, run, more)
+
     def _prune(self, directory: str) -> None:
         try:
             retention.prune(directory, self.owner, self._max_bytes - self._segment_bytes)
@@ -186,12 +209,16 @@ class Writer:
             if is_interruption(error):
                 raise
 
-    def _suspend(self, error: OSError, now: float, lines: bytes) -> None:
-        self.lost += lines.count(b"\n") + len(self._interrupting)
+    def _suspend(self, error: OSError, now: float, *, is_retry: bool) -> None:
+        """Let go of the file, and note when to open it again: at once where it has gone."""
+        self.release()
+        self._retry_at = 0.0
+        if error.errno in GONE and not is_retry:
+            return
+        self.lost += len(self._interrupting)
         self._interrupting.clear()
         self._retry_at = now + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        self.release()
         where = self.directory or self._directories[0]
         warn_once(
             "write",

@@ -17,10 +17,11 @@ import threading
 from typing import Any, Callable, Optional, Tuple, Union
 
 from primus_lens_hook import interruption
+from primus_lens_hook.recording.line_numbers import Line
 from primus_lens_hook.warn_once import describe, warn_once
 
 Work = Callable[[], Any]
-Item = Tuple[Union[Work, bytes], int]  # work or a line, and its bytes
+Item = Tuple[Union[Work, Line], int]  # and its bytes
 
 # What may wait while the file system hangs. What comes then is lost, and counted.
 MOST_WAITING = 10_000
@@ -55,16 +56,16 @@ class WriterThread:
         self._hung_at = -1  # the same, where a wait for it was in vain
         self._working = threading.Lock()
         self._thread: Optional[threading.Thread] = None
-        self._write: Callable[[bytes], Any] = len
+        self._write: Callable[..., Any] = len
         self._release: Optional[Work] = None
         self._hurry: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._drained_by_multiprocessing = False
 
-    def begin(self, write: Callable[[bytes], Any], release: Work) -> None:
+    def begin(self, write: Callable[..., Any], release: Work) -> None:
         """Stay for lines from now on, and close their file after each batch."""
         self._write, self._release = write, release
 
-    def submit(self, work: Union[Work, bytes], size: int = 0) -> bool:
+    def submit(self, work: Union[Work, Line], size: int = 0) -> bool:
         """Have work of `size` bytes done later, or a line; False when too much waits already."""
         count, waiting = self._queue.qsize(), self._given - self._done
         if count >= MOST_WAITING or (waiting and waiting + size > MOST_WAITING_BYTES):
@@ -151,17 +152,17 @@ class WriterThread:
     def _take(self) -> Tuple[Work, int]:
         """The next work, or the write of all lines that come next."""
         (work, size), self._next = self._next or self._queue.get(), None
-        if not isinstance(work, bytes):
+        if not isinstance(work, tuple):
             return work, size
-        lines = [work]
+        lines = []
         while size < BATCH_BYTES and not self._queue.empty():
             more, more_size = self._queue.get()
-            if not isinstance(more, bytes):
+            if not isinstance(more, tuple):
                 self._next = more, more_size
                 break
             lines.append(more)
             size += more_size
-        return functools.partial(self._write, b"".join(lines)), size
+        return functools.partial(self._write, *work, lines), size
 
     def _do(self, work: Work) -> None:
         try:

@@ -123,7 +123,7 @@ def test_a_row_of_numbers_is_printed_as_any_row(data):
         values, template = tuple(data.values()), scalars.template_of(keys, data)
         is_printed = recorder.record_numbers(run, values, 7, template)
         close(recorder)
-        lines = lines_of(output)
+        lines = [line.partition(',"seq":')[0] for line in lines_of(output)]
     assert lines == lines[:1] * (1 + is_printed)
 
 
