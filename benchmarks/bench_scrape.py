@@ -42,20 +42,25 @@ def identity(rank):
 
 
 class Holder:
+    path = ""
     quota = history_quota = Quota(10**9, "none")
 
     def dropped(self, reason, _):
         raise AssertionError(reason)
 
+    def logged(self, _run_id):
+        return 1
+
 
 def filled(series):
     """Our store with so many of one family, as it is after reading them from files."""
-    store = Store(SeriesRules())
+    store, holder = Store(SeriesRules()), Holder()
+    store.caught_up(holder)
     for rank in range(series // KEYS):
         labels = tuple(zip(NAMES, identity(rank), strict=False))
         data = {f"train/metric_{key}": rank / (key + 3) for key in range(KEYS)}
         line = {"timestamp": 1.7e9, "data": data, "run": f"run{rank:05}"}
-        store.take(labels, decode(json.dumps(line).encode()).records, "", 0, Holder)
+        store.take(labels, decode(json.dumps(line).encode()).records, {}, holder)
     return store
 
 

@@ -41,7 +41,10 @@ class Holder:
 
     def __init__(self):
         tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
-        self.quota, self.history_quota = tenant.quota, tenant.history_quota
+        self.path, self.quota, self.history_quota = "x", tenant.quota, tenant.history_quota
+
+    def logged(self, _run_id):
+        return 1
 
     def dropped(self, _, values):
         assert values > 0
@@ -84,11 +87,12 @@ def check(root, store, data):
         wanted = short_lines(written)
         assert [line for line in got.split(b"\n") if line] == wanted, (got, wanted)
     holder = Holder()
+    store.caught_up(holder)
     for chunk in (got, data):
         batch = decode.decode(chunk)
         assert sum(batch.results.values()) >= len(batch.records)
         if batch.records:
-            store.take((("rank", "0"),), batch.records, "file", 1, holder)
+            store.take((("rank", "0"),), batch.records, {"file": 1}, holder)
     with open(os.path.join(root.path, "runs"), "wb") as file:
         file.write(data)
     for run_id, info in runs_file.read(root, ["runs"]).items():

@@ -4,10 +4,15 @@
 from collections import Counter
 
 from primus_lens_exporter.model.quota import Quota
+from primus_lens_exporter.reading.sequences import Sequences
 
 
 class Holder:
+    path = "node_0/rank_0"
+
     def __init__(self, limit=1000, above=None, histories=10):
+        self.sequences = Sequences(Quota(1000, "sequences_per_pod"))
+        self.shared = []
         self.quota = Quota(limit, "series_per_pod", above)
         self.history_quota = Quota(histories, "trails_per_pod")
         self.drops = Counter()
@@ -18,3 +23,16 @@ class Holder:
 
     def limited(self, limit):
         self.limits[limit] += 1
+
+    def logged(self, run_id):
+        return self.sequences.logged(run_id)
+
+    def also_written(self, paths):
+        self.shared += paths
+
+
+def give(store, labels, records, holder, *, is_current=True):
+    """What reading does with records of a rank."""
+    if is_current:
+        store.caught_up(holder)
+    store.take(labels, holder.sequences.fresh("", records), {"file": 0}, holder)

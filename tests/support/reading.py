@@ -19,20 +19,22 @@ class Recorder(Consumer):
 
     def __init__(self, calls=()):
         self.calls = list(calls)
-        self.positions = {file: offset for _, file, offset in self.calls}
+        self.positions = {}
+        for _, positions in self.calls:
+            self.positions.update(positions)
 
     def resume(self, file):
         return self.positions.get(file, 0)
 
-    def take(self, labels, records, file, offset, holder):
-        assert file
-        assert offset > self.positions.get(file, 0)
-        self.positions[file] = offset
-        self.calls.append(([each.step for each in records], file, offset))
+    def take(self, labels, records, positions, holder):
+        assert positions
+        assert all(offset > self.positions.get(file, 0) for file, offset in positions.items())
+        self.positions.update(positions)
+        self.calls.append(([each.step for each in records], positions))
 
     @property
     def numbers(self):
-        return [number for numbers, _, _ in self.calls for number in numbers]
+        return [number for numbers, _ in self.calls for number in numbers]
 
 
 class Reader:

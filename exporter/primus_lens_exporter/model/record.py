@@ -27,6 +27,9 @@ class Record(msgspec.Struct, gc=False):
     late: bool = False
     """It came late, or its step belongs to another counter: the step says nothing of progress."""
 
+    seq: int | None = None
+    """Which log call of its run it is, from 1 on; None in files of before, and of a sample."""
+
 
 def is_sample(record: Record) -> bool:
     """Whether it is no log call. One that has a step is, whatever else it says."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,3 +19,9 @@ class RunInfo(NamedTuple):
 
     finish: float | None = None
     """Unix seconds at which a process of the rank, the last one to do so, finished it."""
+
+    start: float = -math.inf
+    """Unix seconds at which a process of the rank, the last one to do so, began with it."""
+
+    over: bool = False
+    """Whether each process of the rank that has logged to it has finished it, or has ended."""

@@ -7,6 +7,7 @@ the `Holder` of its series.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from primus_lens_exporter.model.labels import Labels
@@ -42,6 +43,16 @@ class Holder(SeriesHolder, Protocol):
     def history_quota(self) -> Quota:
         """Of how many runs the recent past may be kept."""
 
+    @property
+    def path(self) -> str:
+        """The directory."""
+
+    def logged(self, run_id: str) -> int:
+        """How many log calls it has made to a run, as far as they have been read."""
+
+    def also_written(self, paths: Iterable[str]) -> None:
+        """The same rank has logged to the same run in other directories."""
+
     def limited(self, limit: str) -> None:
         """Something else was left out, since a bound was reached."""
 
@@ -50,7 +61,10 @@ class Holder(SeriesHolder, Protocol):
 
 
 class Consumer:
-    """Takes records in the order in which they were written, file by file."""
+    """Takes each record once, in the order in which they were written.
+
+    What several processes of a rank have written comes by time.
+    """
 
     def accepts(self, holder: Holder) -> bool:
         """Whether there is room for more of a rank; else its records stay in their files."""
@@ -60,17 +74,20 @@ class Consumer:
     def resume(self, file: str) -> int:
         """The offset at which to begin with a file.
 
-        `file` is the same after a restart: it holds the place of the rank, the inode and
-        a fingerprint of the first line.
+        `file` is the same after a restart: it holds the place of the rank and a fingerprint
+        of the first line.
         """
         del file
         return 0
 
     def take(
-        self, labels: Labels, records: list[Record], file: str, offset: int, holder: Holder
+        self, labels: Labels, records: list[Record], positions: Mapping[str, int], holder: Holder
     ) -> None:
-        """Records of one rank; `offset` is the file's position right behind them."""
+        """Records of one rank; `positions` are those of its files right behind them."""
         raise NotImplementedError
+
+    def caught_up(self, holder: Holder) -> None:
+        """All records that were there when the rank was found have been taken."""
 
     def describe(self, labels: Labels, run_id: str, info: RunInfo, holder: Holder) -> bool:
         """What is known of a run; False while it has not logged yet."""
@@ -78,10 +95,7 @@ class Consumer:
         return True
 
     def end(self, labels: Labels, run_id: str, finish: float, holder: Holder) -> None:
-        """The run was finished at `finish` (Unix seconds), which is a while ago.
-
-        Another process of the rank may have gone on with it.
-        """
+        """The run is over since `finish` (Unix seconds), which is a while ago."""
 
     def forget(self, file: str) -> None:
         """The file is gone, and was read to its end."""

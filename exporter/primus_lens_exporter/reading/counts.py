@@ -36,6 +36,8 @@ class Counts:
         self.limited = _zeros(LIMITS)
         self.dropped = _zeros(DROPS)
         """Values that got no series."""
+        self.shared_runs = 0
+        """Runs that a rank has logged to in more than one directory."""
         self.faults = 0
         self.files = 0
         """Followed now, as `ranks`."""

@@ -115,8 +115,13 @@ class Follower:
         ranks = self._volumes.setdefault(volume, {})
         for name in ranks.keys() - volume.ranks.keys():
             self._leave(ranks.pop(name), now)
+        left = {rank.path: rank for rank in self._leaving if rank.volume is volume}
         for name, rank in volume.ranks.items():
             if name in ranks:
+                continue
+            if back := left.get(f"{volume.root.path}/{name}"):
+                self._take_back(back)
+                ranks[name] = back
                 continue
             if len(ranks) + volume.leaving >= self._settings.limits_ranks_per_volume:
                 volume.tenant.limited("ranks_per_volume")
@@ -148,6 +153,12 @@ class Follower:
         rank.gone()
         rank.volume.leaving += 1
         self._leaving[rank] = now
+
+    def _take_back(self, rank: RankFiles) -> None:
+        """A directory that was gone is there again: it is read on, not anew."""
+        del self._leaving[rank]
+        rank.volume.leaving -= 1
+        rank.schedule.touched(CHANGED)
 
     def _let_go(self, now: float) -> None:
         """End the series of what is gone when all is read and the grace is over."""

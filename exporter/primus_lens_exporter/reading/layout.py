@@ -17,7 +17,7 @@ CONTAINER = re.compile(r"()[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # an RFC 1123 l
 NODE_OR_CONTAINER = re.compile(f"{NODE.pattern}|{CONTAINER.pattern}")
 METRICS_FILE = re.compile(
     re.escape(contract.METRICS_STEM)
-    + r"(\.p\d{1,10})?(\.(?P<number>\d{1,9}))?"
+    + r"(?P<owner>(\.p\d{1,10})?)(\.(?P<number>\d{1,9}))?"
     + re.escape(contract.METRICS_SUFFIX)
 )
 RUNS_FILE = re.compile(

@@ -6,17 +6,24 @@ No rank may cost another one anything: reading is bounded by the share of its te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain
 
 from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.reading.consumer import Consumer, PastFile
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.decode import Batch
 from primus_lens_exporter.reading.layout import METRICS_FILE, RUNS_FILE
+from primus_lens_exporter.reading.merge import Merged, Stream, merged
 from primus_lens_exporter.reading.runs import Runs
 from primus_lens_exporter.reading.schedule import Schedule
 from primus_lens_exporter.reading.segment import Segment, State
 from primus_lens_exporter.reading.segments import Segments
+from primus_lens_exporter.reading.sequences import Sequences
 from primus_lens_exporter.reading.settings import ReadingSettings
+from primus_lens_exporter.reading.tail import CHUNK
 from primus_lens_exporter.reading.tenant import Tenant
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
 from primus_lens_exporter.reading.watcher import WRITTEN, Watcher
@@ -46,7 +53,11 @@ class RankFiles:
         self._settings = settings
         self._counts = counts
         self._segments = Segments(volume.root, rank.name, self.tenant, settings, counts)
-        self._runs = Runs(consumer, self, self.tenant, settings.series_grace_seconds)
+        self.sequences = Sequences(self.tenant.sequence_quota)
+        self.is_current = False
+        """Whether all that was there when it was found has been read."""
+        self._is_listed = False
+        self._runs = Runs(consumer, self, settings.series_grace_seconds)
         self._labels: Labels | None = None
 
     @property
@@ -62,8 +73,14 @@ class RankFiles:
     def dropped(self, reason: str, values: int) -> None:
         self.tenant.dropped(reason, values)
 
+    def also_written(self, paths: Iterable[str]) -> None:
+        self.tenant.shared(self.path, paths)
+
     def limited(self, limit: str) -> None:
         self.tenant.limited(limit)
+
+    def logged(self, run_id: str) -> int:
+        return self.sequences.logged(run_id)
 
     def past(self, most: int) -> list[PastFile]:
         return self._segments.past(most)
@@ -95,21 +112,19 @@ class RankFiles:
             self.schedule.put_off(now)
             return
         written = self.schedule.begin_turn(now)
-        left = self.tenant.part
-        for file in self._segments.unfinished():
-            self._segments.check(file)
-            while left > 0 and self._consumer.accepts(self) and self.tenant.may_read():
-                size = self._read_next(labels, file)
-                yield
-                if size is None:
-                    break
-                left -= size
-                if self._drained(file):
-                    break
-            else:
-                self._segments.let_go(file)
-                return
-        self.schedule.all_read(written=written)
+        owners = self._segments.unfinished()
+        all_read = True
+        if len(owners) > 1:
+            all_read = yield from self._read_merged(labels, owners)
+        else:
+            for files in owners.values():
+                all_read = yield from self._read_in_order(labels, files)
+        if all_read:
+            self.schedule.all_read(written=written)
+        if not self.is_current and self._is_listed and (all_read or self._segments.backlog_read):
+            self._runs.caught_up(labels, now)
+            self.is_current = True
+            self._consumer.caught_up(self)
 
     def gone(self) -> None:
         """The directory is no longer there: what is open is read to its end and closed."""
@@ -122,6 +137,7 @@ class RankFiles:
         self.schedule.listing.close()
         self._segments.close()
         self._runs.close()
+        self.sequences.close()
         self._consumer.release(self)
 
     def _identify(self) -> Labels | None:
@@ -144,46 +160,108 @@ class RankFiles:
         if listing.cut:
             self.tenant.limited("directory_entries")
         self._segments.follow([entry for entry in entries if entry.status is not None])
+        self._is_listed = True
         self.schedule.touched(WRITTEN)
         names = [entry.name for entry in entries if RUNS_FILE.fullmatch(entry.name)]
         self._runs.read(self.volume.root, [f"{self._rank.name}/{name}" for name in names])
 
-    def _read_next(self, labels: Labels, file: Segment) -> int | None:
-        """Take the next lines of a file; returns how many bytes, None at its end."""
+    def _read_in_order(self, labels: Labels, files: list[Segment]) -> Generator[None, None, bool]:
+        """Read the files of one process; returns whether all was read."""
+        left = self.tenant.part
+        for file in files:
+            self._segments.check(file)
+            while left > 0 and self._may_read():
+                chunk = self._next(file, CHUNK)
+                if chunk is None:
+                    self._at_end(file)
+                    break
+                left -= len(chunk)
+                self._take(labels, file, file.tail.decoded(chunk))
+                yield
+                if file.tail.drained and file.state is not State.DELETED:
+                    self._at_end(file)  # a deleted file may have a last line without an end
+                    break
+            else:
+                self._segments.let_go(file)
+                return False
+        return True
+
+    def _read_merged(
+        self, labels: Labels, owners: Mapping[str, list[Segment]]
+    ) -> Generator[None, None, bool]:
+        """Read the files of several processes by time; returns whether all was read."""
+        ended: list[Segment] = []
+        streams: list[Stream] = []
+        try:
+            for files in owners.values():
+                if not self._may_read():
+                    break
+                next_chunk = partial(self._next, ended=ended)
+                streams.append(Stream(files, self._segments.check, next_chunk))
+                yield
+            all_taken = yield from self._take_merged(labels, streams)
+            return all_taken and len(streams) == len(owners)
+        finally:
+            for stream in streams:
+                stream.stop()
+            for file in ended:
+                self._at_end(file)
+            for file in chain.from_iterable(owners.values()):
+                self._segments.let_go(file)
+
+    def _take_merged(self, labels: Labels, streams: list[Stream]) -> Generator[None, None, bool]:
+        """Take the lines of streams; returns whether all were taken."""
+        left, lines = self.tenant.part, Merged()
+        for line in merged(streams):
+            left -= line.batch.size
+            lines.add(line, self._fresh(line.file, line.batch))
+            if not lines.is_full:
+                continue
+            self._deliver(labels, *lines.take())
+            yield
+            if left <= 0 or not self._may_read():
+                return False
+        self._deliver(labels, *lines.take())
+        return True
+
+    def _may_read(self) -> bool:
+        return self._consumer.accepts(self) and self.tenant.may_read()
+
+    def _next(self, file: Segment, most: int, ended: list[Segment] | None = None) -> bytes | None:
+        """The next lines of a file, not before the consumer's place in it; None at its end."""
         clock = self.volume.root.clock
         started = clock()
-        chunk = self._next(file)
-        if chunk is None:
-            self._at_end(file)
-            self.tenant.spent(0, clock() - started)
-            return None
-        self._take(labels, chunk, file)
-        self.tenant.spent(len(chunk), clock() - started)
-        self.schedule.found()
-        return len(chunk)
-
-    def _next(self, file: Segment) -> bytes | None:
-        """The next lines of a file, not before the consumer's place in it; None at its end."""
-        chunk = self._segments.next(file)
+        chunk = self._segments.next(file, most)
         if chunk and not file.key and file.begin(self.path, self._consumer.resume):
-            return self._segments.next(file)
+            chunk = self._segments.next(file, most)
+        if chunk is None:
+            if ended is not None:
+                ended.append(file)
+        else:
+            self.schedule.found()
+        self.tenant.spent(len(chunk or b""), clock() - started)
         return chunk
-
-    def _drained(self, file: Segment) -> bool:
-        """Whether to ask for no more: a deleted file may have a last line without an end."""
-        drained = file.tail.drained and file.state is not State.DELETED
-        if drained:
-            self._at_end(file)
-        return drained
 
     def _at_end(self, file: Segment) -> None:
         if self._segments.at_end(file) and file.key:
             self._consumer.forget(file.key)
 
-    def _take(self, labels: Labels, chunk: bytes, file: Segment) -> None:
-        batch = file.tail.decoded(chunk)
+    def _take(self, labels: Labels, file: Segment, batch: Batch) -> None:
+        clock = self.volume.root.clock
+        started = clock()
+        positions = {file.key: file.tail.offset} if file.key else {}
+        self._deliver(labels, self._fresh(file, batch), positions)
+        self.tenant.spent(0, clock() - started)
+
+    def _fresh(self, file: Segment, batch: Batch) -> list[Record]:
+        """Count what is in a batch; returns the records that have not been there before."""
         self._counts.bytes += batch.size
         self._counts.lines.update(batch.results)
-        if batch.records:
-            self.newest = batch.records[-1].timestamp
-            self._consumer.take(labels, batch.records, file.key, file.tail.offset, self)
+        return self.sequences.fresh(file.owner, batch.records) if batch.records else []
+
+    def _deliver(self, labels: Labels, records: list[Record], positions: Mapping[str, int]) -> None:
+        if positions:
+            self._consumer.take(labels, records, positions, self)
+        if records:
+            self.newest = records[-1].timestamp
+            self._runs.logged(labels, self.tenant.info, records)

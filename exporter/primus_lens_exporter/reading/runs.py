@@ -1,52 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rank's `wandb_runs.json` tells of its runs, and when a finished run ends.
+"""What a rank's `wandb_runs.json` tells of its runs, and when a run ends.
 
-Its series stay for a grace after the end was noticed, so that their last values are
-scraped, and then stop: a finished training must not look like one that hangs.
+The series of one that ends while it is followed stay for a grace, so that their last values are
+scraped, and then stop: a finished training must not look like one that hangs. One that had ended
+longer ago when its files were found has none at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Callable, Iterable
 from itertools import islice
+from typing import Protocol
 
 from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.reading.safe_open import SafeDirectory
+from primus_lens_exporter.reading.sequences import Sequences
 from primus_lens_exporter.reading.tenant import Tenant
+
+
+class Rank(Holder, Protocol):
+    """The rank whose runs they are."""
+
+    tenant: Tenant
+    sequences: Sequences
+    is_current: bool
 
 
 class Runs:
     """The runs of one rank, as its processes describe them."""
 
-    def __init__(
-        self, consumer: Consumer, holder: Holder, tenant: Tenant, grace_seconds: float
-    ) -> None:
+    def __init__(self, consumer: Consumer, rank: Rank, grace_seconds: float) -> None:
         self._consumer = consumer
-        self._holder = holder
-        self._tenant = tenant
+        self._rank = rank
         self._grace = grace_seconds
         self._infos: dict[str, RunInfo] = {}
         self._waiting: set[str] = set()
+        """Those that have something to tell."""
         self._added: Labels = ()
         self._ends: dict[str, float] = {}
+        """When the series of each run that is over end; monotonic."""
+        self._looked_for_older = False
 
     def read(self, root: SafeDirectory, names: Iterable[str]) -> None:
         """Take over what the files say now."""
         infos = runs_file.read(root, names)
-        kept = self._tenant.keep_infos(len(self._infos), len(infos))
+        kept = self._rank.tenant.keep_infos(len(self._infos), len(infos))
         self._infos = dict(islice(infos.items(), kept))
         self._waiting = set(self._infos)
-        self._ends = {run_id: at for run_id, at in self._ends.items() if run_id in self._infos}
+        self._looked_for_older = False
 
     def close(self) -> None:
         """Nothing is kept any more."""
-        self._tenant.keep_infos(len(self._infos), 0)
+        self._rank.tenant.keep_infos(len(self._infos), 0)
         self._infos.clear()
         self._waiting.clear()
         self._ends.clear()
+
+    def logged(self, labels: Labels, added: Callable[[], Labels], records: list[Record]) -> None:
+        """Records were delivered: describe their runs, if that has waited for them."""
+        if self._waiting:
+            for run_id in self._waiting.intersection(record.run for record in records):
+                self._describe(labels, run_id, added())
 
     def update(self, labels: Labels, added: Labels, now: float) -> None:
         """Describe what is new and end what is over; `added` is what Kubernetes knows."""
@@ -54,19 +74,51 @@ class Runs:
             self._added = added
             self._waiting = set(self._infos)
         for run_id in list(self._waiting):
-            self._describe(labels, run_id, now)
-        for run_id in [run_id for run_id, at in self._ends.items() if now >= at]:
-            del self._ends[run_id]
-            if (finish := self._infos[run_id].finish) is not None:
-                self._consumer.end(labels, run_id, finish, self._holder)
+            self._describe(labels, run_id, added)
+        if self._rank.is_current:
+            self._note_ends(lambda _: self._grace, now)
+            self._end_due(labels, now)
 
-    def _describe(self, labels: Labels, run_id: str, now: float) -> None:
+    def caught_up(self, labels: Labels, now: float) -> None:
+        """The backlog of the rank has been read: end what was over before."""
+        # By the clock of the training, which is this node's: a restart begins no new grace.
+        since = time.time()
+        self._note_ends(lambda finish: min(self._grace, finish + self._grace - since), now)
+        self._end_due(labels, now)
+
+    def _describe(self, labels: Labels, run_id: str, added: Labels) -> None:
         info = self._infos[run_id]
-        described = info._replace(labels={**info.labels, **dict(self._added)})
-        if not self._consumer.describe(labels, run_id, described, self._holder):
-            return  # it has not logged yet
-        self._waiting.discard(run_id)
-        if info.finish is not None:
-            self._ends.setdefault(run_id, now + self._grace)
-        else:
-            self._ends.pop(run_id, None)  # resumed
+        described = info._replace(labels={**info.labels, **dict(added)})
+        if self._consumer.describe(labels, run_id, described, self._rank):
+            self._waiting.discard(run_id)  # else it has not logged yet
+
+    def _note_ends(self, grace: Callable[[float], float], now: float) -> None:
+        """Note when the runs end that are over, and forget it of those that go on.
+
+        `grace`: how long one stays, by when it was finished.
+        """
+        over = {run_id for run_id, info in self._infos.items() if info.over}
+        over.update(self._older())
+        self._ends = {run_id: at for run_id, at in self._ends.items() if run_id in over}
+        for run_id in over - self._ends.keys():
+            self._ends[run_id] = now + grace(self._finish(run_id))
+
+    def _end_due(self, labels: Labels, now: float) -> None:
+        for run_id in [run_id for run_id, at in self._ends.items() if now >= at]:
+            self._ends[run_id] = math.inf  # ended, until it goes on
+            self._consumer.end(labels, run_id, self._finish(run_id), self._rank)
+
+    def _older(self) -> Iterable[str]:
+        """Runs that are no longer listed, since many have begun after them."""
+        if self._looked_for_older or not self._infos:
+            return [run_id for run_id in self._ends if run_id not in self._infos]
+        self._looked_for_older = True
+        newest, sequences = max(info.start for info in self._infos.values()), self._rank.sequences
+        unlisted = (run_id for run_id in sequences if run_id not in self._infos)
+        return [run_id for run_id in unlisted if sequences.newest(run_id) < newest]
+
+    def _finish(self, run_id: str) -> float:
+        """When a run that is over logged last, or was finished; Unix seconds."""
+        info = self._infos.get(run_id)
+        known = info.finish if info is not None else None
+        return self._rank.sequences.newest(run_id) if known is None else known

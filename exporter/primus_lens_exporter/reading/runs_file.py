@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,9 +27,12 @@ class _Run(msgspec.Struct):
     job_type: str | None = None
     world_size: int | None = None
     step_fix: dict[str, int] | None = None
+    start: float | None = None
     finish: float | None = None
+    pid: int | None = None
 
 
+NONE = RunInfo({}, {})
 _decoder = msgspec.json.Decoder(dict[str, _Run])
 
 
@@ -39,14 +43,23 @@ def read(root: SafeDirectory, names: Iterable[str]) -> dict[str, RunInfo]:
     for name in names:
         text = _content(root, name, left)
         left -= len(text)
-        for run_id, run in _decode(text).items():
-            if run_id not in infos and len(infos) >= MAX_RUNS:
-                continue
-            earlier = infos.get(run_id, RunInfo({}, {}))
-            counts = Counter(earlier.step_fix) + Counter(run.step_fix or {})
-            finishes = [each for each in (earlier.finish, run.finish) if each is not None]
-            infos[run_id] = RunInfo(_labels(run), counts, max(finishes, default=None))
+        runs = _decode(text)
+        last = next(reversed(runs.values()), _Run())
+        for run_id, run in runs.items():
+            if run_id in infos or len(infos) < MAX_RUNS:
+                # The file is one process's: a run of another's is a dead one's.
+                over = run.finish is not None or run.pid != last.pid
+                infos[run_id] = _together(infos.get(run_id, NONE), run, over=over)
     return infos
+
+
+def _together(earlier: RunInfo, run: _Run, *, over: bool) -> RunInfo:
+    """What the processes that have logged to a run say of it."""
+    counts = Counter(earlier.step_fix) + Counter(run.step_fix or {})
+    finishes = [each for each in (earlier.finish, run.finish) if each is not None]
+    start = max(earlier.start, -math.inf if run.start is None else run.start)
+    over = over and (earlier is NONE or earlier.over)
+    return RunInfo(_labels(run), counts, max(finishes, default=None), start, over)
 
 
 def _content(root: SafeDirectory, name: str, limit: int) -> bytes:
@@ -60,7 +73,7 @@ def _content(root: SafeDirectory, name: str, limit: int) -> bytes:
         return b""
 
 
-def _decode(text: bytes) -> Mapping[str, _Run]:
+def _decode(text: bytes) -> dict[str, _Run]:
     try:
         return _decoder.decode(text)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors

@@ -33,6 +33,12 @@ class Segment:
     name: str
     """Where it was last seen, below the root."""
 
+    owner: str
+    """The process that wrote it, as it is in the name."""
+
+    backlog: int
+    """Bytes that were there when it was found."""
+
     state: State = State.LIVE
     finished: bool = False
     """Read to its end, and nobody will write it again."""
@@ -42,7 +48,7 @@ class Segment:
 
     def begin(self, directory: str, resume: Callable[[str], int]) -> bool:
         """Its first lines were read: it has a key now. True if it goes on where `resume` says."""
-        self.key = f"{directory}/{self.tail.fingerprint}"
+        self.key = f"{directory}/{self.tail.fingerprint}{self.owner}"
         return self.tail.skip_to(resume(self.key))
 
     def reach(self, root: SafeDirectory) -> bool:
@@ -65,14 +71,12 @@ def identify(entry: Entry) -> FileId:
     return entry.status.st_dev, entry.status.st_ino
 
 
-def age(entry: Entry) -> tuple[int, float]:
-    """To sort by: oldest first; of files as old, rotated ones before the current one."""
-    assert entry.status is not None
-    found = number(entry.name)
-    return entry.status.st_mtime_ns, math.inf if found is None else found
+def place(name: str) -> tuple[str, float]:
+    """The process that a file belongs to, by the text in its name, and its place among its files.
 
-
-def number(name: str) -> int | None:
-    """The number of a rotated segment; None for a file that is being written."""
+    A rotated segment has a number, and the file that is being written comes last. Not by the time
+    of modification, which a copy changes.
+    """
     match = METRICS_FILE.fullmatch(name)
-    return int(match["number"]) if match and match["number"] else None
+    assert match is not None
+    return match["owner"], int(match["number"]) if match["number"] else math.inf

@@ -8,6 +8,7 @@ counted once, and the others are read all the same.
 
 from __future__ import annotations
 
+import math
 import os
 
 from primus_lens_exporter.reading import segment
@@ -51,22 +52,34 @@ class Segments:
         """Bytes that have not been read."""
         return sum(file.tail.behind for file in self._files.values())
 
-    def unfinished(self) -> list[Segment]:
-        """Those that may have more to read, oldest first."""
-        return [file for file in self._files.values() if not file.finished]
+    @property
+    def backlog_read(self) -> bool:
+        """Whether all that was there when each file was found has been read."""
+        files = self._files.values()
+        return all(file.finished or file.tail.offset >= file.backlog for file in files)
+
+    def unfinished(self) -> dict[str, list[Segment]]:
+        """Those that may have more to read, by the process that wrote them, each oldest first."""
+        found: dict[str, list[Segment]] = {}
+        for file in self._files.values():
+            if not file.finished:
+                found.setdefault(file.owner, []).append(file)
+        return found
 
     def follow(self, entries: list[Entry]) -> None:
         """Take over what a new listing of the directory says; entries have a status."""
         self.stale = False
         self.read_errors.keep({entry.name for entry in entries})
         listed: dict[FileId, Segment] = {}
-        for entry in sorted(entries, key=segment.age):
+        before = {file.name: file for file in self._files.values()}
+        for entry in sorted(entries, key=lambda entry: segment.place(entry.name)):
             file_id = segment.identify(entry)
             if file_id in listed:  # a hard link: the same lines under another name
                 continue
-            file = self._files.pop(file_id, None) or self._open(entry)
+            file = self._files.pop(file_id, None) or self._open(entry, before)
             if file is not None:
-                rotated = segment.number(entry.name) is not None
+                file.owner, number = segment.place(entry.name)
+                rotated = number < math.inf
                 file.name = self._name(entry)
                 file.state = State.ROTATED if rotated else State.LIVE
                 file.finished = file.finished and rotated
@@ -97,12 +110,12 @@ class Segments:
             self._events[event] += 1
         return event is not None
 
-    def next(self, file: Segment) -> bytes | None:
-        """The next lines of a file; None at its end, and where it cannot be read."""
+    def next(self, file: Segment, most: int) -> bytes | None:
+        """The next lines of a file, about `most` bytes; None at its end, and where it fails."""
         if not self._reach(file):
             return None
         try:
-            chunk = file.tail.read()
+            chunk = file.tail.read(most)
             if chunk is None and file.state is State.DELETED:
                 return file.tail.rest() or None
             return chunk
@@ -142,13 +155,14 @@ class Segments:
     def _name(self, entry: Entry) -> str:
         return f"{self._directory}/{entry.name}"
 
-    def _open(self, entry: Entry) -> Segment | None:
+    def _open(self, entry: Entry, before: dict[str, Segment]) -> Segment | None:
         if not self._tenant.may_open():
             self.stale = True  # there may be room at the next look
             return None
         name = self._name(entry)
         try:
-            file = Segment(Tail(self._root.open_regular(name)[0], self._line_bytes), name)
+            fd, status = self._root.open_regular(name)
+            file = Segment(Tail(fd, self._line_bytes), name, "", status.st_size)
         except OSError as error:
             self._refuse(name, error)
             return None
@@ -159,8 +173,20 @@ class Segments:
         self.read_errors.lift(entry.name)
         self._tenant.files += 1
         self._events["opened"] += 1
+        self._take_place(file, before.get(name))
         self.let_go(file)
         return file
+
+    def _take_place(self, file: Segment, before: Segment | None) -> None:
+        """A copy in the place of a file (rsync, a restored directory) is read on from there."""
+        if before is None or before.name != file.name:  # renamed: it is listed as another
+            return
+        try:
+            if file.tail.go_on_from(before.tail):
+                file.key = before.key
+                self._drop(before)
+        except OSError as error:
+            self._refuse(file.name, error)
 
     def _again(self, file: Segment) -> PastFile | None:
         """None where it cannot be read now."""

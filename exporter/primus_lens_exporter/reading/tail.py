@@ -11,8 +11,8 @@ network volumes it is lent for the length of a pass only: see `attach`.
 
 from __future__ import annotations
 
+import hashlib
 import os
-import zlib
 from collections.abc import Iterator
 
 from primus_lens_exporter.reading import decode
@@ -30,7 +30,7 @@ class Tail:
     """A position in one file, which is given open. Raises OSError where the system does."""
 
     __slots__ = (
-        "_careful_chunk", "_chunk", "_fd", "_head", "_line_bytes", "_seen", "_skipping",
+        "_careful_chunk", "_chunk", "_fd", "_head", "_last", "_line_bytes", "_seen", "_skipping",
         "_too_long", "drained", "id", "offset",
     )  # fmt: skip
 
@@ -45,7 +45,8 @@ class Tail:
         self.drained = False  # whether the newest read came to the end of the file
         self._chunk = CHUNK  # most bytes of the next one
         self._skipping = False
-        self._restart()
+        self._head = self._last = b""  # the first bytes, and those before the offset
+        self.offset = 0
 
     @property
     def attached(self) -> bool:
@@ -72,30 +73,51 @@ class Tail:
 
     @property
     def fingerprint(self) -> str:
-        """What tells the file from every other one in its directory, also after a restart.
+        """What tells the file from every other one of its process, also after a restart.
 
-        The inode alone does not: it is soon given to another file.
+        Its first line: the inode is soon given to another file, and is another one of a copy.
         """
-        return f"{self.id[1]:x}.{zlib.crc32(self._head):08x}"
+        if not self._head:  # a hole is in front
+            return f"{self.id[1]:x}"
+        return hashlib.blake2b(self._head, digest_size=12).hexdigest()
 
     def skip_to(self, offset: int) -> bool:
         """Go on at an offset that was reached before; False if the file never had as much."""
         known = bool(offset) and offset <= os.fstat(self._fd).st_size
         if known:
-            self.offset = offset
+            self.rewind(offset)
         return known
+
+    def rewind(self, offset: int) -> None:
+        """Go on at the start of a line."""
+        self.offset = offset
+        self._last = b""
+
+    def go_on_from(self, other: Tail) -> bool:
+        """Go on where `other` was read up to, in a file that begins with the same.
+
+        False where it does not, by its first bytes and the last ones before that place.
+        """
+        head, last, offset = other._head, other._last, other.offset
+        same = bool(last) and os.fstat(self._fd).st_size >= offset
+        same = same and os.pread(self._fd, len(head), 0) == head
+        if same and os.pread(self._fd, len(last), offset - len(last)) == last:
+            self.offset, self._head, self._last = offset, head, last
+            self._skipping = other._skipping
+            return True
+        return False
 
     @property
     def behind(self) -> int:
         """Bytes that have not been read. 0 while there is no descriptor to ask."""
         return max(0, os.fstat(self._fd).st_size - self.offset) if self.attached else 0
 
-    def read(self) -> bytes | None:
-        """The next whole lines, at most about a chunk; None when there are none yet.
+    def read(self, most: int = CHUNK) -> bytes | None:
+        """The next whole lines, at most about `most` bytes; None when there are none yet.
 
         b"" means that bytes were passed over: read again.
         """
-        size = min(self._chunk, self._line_bytes)
+        size = min(self._chunk, self._line_bytes, most)
         chunk = os.pread(self._fd, size, self.offset)
         self.drained = len(chunk) < size
         if not chunk:
@@ -108,6 +130,7 @@ class Tail:
             return self._without_newline(chunk)
         if not self.offset:
             self._head = chunk[: min(HEAD, chunk.index(b"\n") + 1)]
+        self._last = chunk[max(0, end - HEAD) : end]
         self.offset += end
         if self._skipping:
             self._skipping = False
@@ -151,7 +174,7 @@ class Tail:
 
     def _restart(self) -> None:
         self.offset = 0
-        self._head = b""
+        self._head = self._last = b""
         self._skipping = False
 
     def _without_newline(self, chunk: bytes) -> bytes | None:
@@ -164,6 +187,7 @@ class Tail:
             self._skipping = True
             self._too_long += 1
         self.offset += len(chunk)
+        self._last = b""
         return b""
 
     def _skip_hole(self) -> bool:
@@ -172,6 +196,7 @@ class Tail:
         On a network volume those may be data that has not arrived yet.
         """
         size = os.fstat(self._fd).st_size
+        self._last = b""
         try:
             hole = os.lseek(self._fd, self.offset, os.SEEK_HOLE)
             if hole >= size:  # there is always one at the end

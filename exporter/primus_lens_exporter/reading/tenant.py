@@ -9,7 +9,7 @@ counted, and the log names the tenant once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from primus_lens_toolkit.warn_once import WarnOnce
@@ -24,6 +24,7 @@ from primus_lens_exporter.reading.tail import CHUNK
 SHARE = 20  # looking at directories takes a twentieth of the time at most
 BURST_SECONDS = 1.0  # of which so much may be used at once
 
+MAX_SEQUENCES = 10_000  # runs whose count is remembered: about 3 MB
 MAX_INFOS = 10_000  # about 10 MB; the hook keeps a hundred for each process
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Tenant:
         self.name = name
         self.quota = Quota(settings.limits_series_per_pod, "series_per_pod", node)
         self.history_quota = Quota(settings.limits_trails_per_pod, "trails_per_pod")
+        self.sequence_quota = Quota(MAX_SEQUENCES, "sequences_per_pod")
         self.part = 0
         """Bytes that one of its ranks may read in this tick."""
         self.files = 0
@@ -152,6 +154,16 @@ class Tenant:
         """Something was left out, since a bound was reached."""
         self._counts.limited[limit] += 1
         self._warn("limit reached", limit)
+
+    def shared(self, path: str, others: Iterable[str]) -> None:
+        """A rank and run that are written in several directories: their values are mixed."""
+        self._counts.shared_runs += 1
+        self._warn(
+            "one rank and run in several directories",
+            "shared",
+            path=path,
+            others=", ".join(sorted(others)),
+        )
 
     def dropped(self, reason: str, values: int) -> None:
         """Values that got no series."""

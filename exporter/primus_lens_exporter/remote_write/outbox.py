@@ -14,7 +14,7 @@ import logging
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -93,14 +93,15 @@ class Outbox(Consumer):
         return self._positions.get(file, 0)
 
     def take(
-        self, labels: Labels, records: list[Record], file: str, offset: int, holder: Holder
+        self, labels: Labels, records: list[Record], positions: Mapping[str, int], holder: Holder
     ) -> None:
         samples = self._builder.take(labels, in_order(records), holder)
         self._batch.add(samples)
         if samples:
             self._pace.advance(holder, samples[-1][1])
-        self._batch.positions[file] = self._positions[file] = offset
-        self._files[holder].add(file)
+        self._batch.positions.update(positions)
+        self._positions.update(positions)
+        self._files[holder].update(positions)
         self._count_dropped(labels)
         if len(self._batch.samples) >= REQUEST_SAMPLES:
             self._enough.set()

@@ -30,9 +30,11 @@ class MetricFamily:
         self._head = f"# HELP {name} {help}\n# TYPE {name} {kind}".encode()
         self._pieces: list[bytes] = []
         self._free: list[int] = []
+        self._hidden: dict[int, tuple[bytes, bytes]] = {}
+        """Slots of series that are not on the page, and their text."""
 
     def __len__(self) -> int:
-        return len(self.values) - len(self._free)
+        return len(self.values) - len(self._free) - len(self._hidden)
 
     def prefix(self, labels: str) -> bytes:
         """What all series that begin with these labels (see `label_text`) have in common."""
@@ -49,8 +51,20 @@ class MetricFamily:
         self._pieces += (prefix, suffix, b"")
         return len(self.values) - 1
 
+    def hide(self, slot: int) -> None:
+        """Leave a series out of the page, until `show`."""
+        start = PIECES * slot
+        prefix, suffix = self._pieces[start : start + 2]
+        self._hidden[slot] = prefix, suffix
+        self._pieces[start : start + 2] = b"", b""
+
+    def show(self, slot: int) -> None:
+        """Have a hidden series on the page."""
+        self._pieces[PIECES * slot : PIECES * slot + 2] = self._hidden.pop(slot)
+
     def remove(self, slot: int) -> None:
         """End a series; its slot will be another's."""
+        self._hidden.pop(slot, None)
         self._pieces[PIECES * slot : PIECES * slot + 2] = b"", b""
         self._free.append(slot)
 
@@ -59,12 +73,12 @@ class MetricFamily:
         if not len(self):
             return
         yield self._head
-        free = set(self._free)
+        empty = {*self._free, *self._hidden}
         for start in range(0, len(self.values), PART_SERIES):
-            yield self._part(start, free)
+            yield self._part(start, empty)
         yield b"\n"
 
-    def _part(self, start: int, free: set[int]) -> bytes:
+    def _part(self, start: int, empty: set[int]) -> bytes:
         values = self.values[start : start + PART_SERIES]
         printed = orjson.dumps(values)
         numbers = printed.split(b",")
@@ -72,8 +86,8 @@ class MetricFamily:
         numbers[-1] = numbers[-1][:-1]
         if b"null" in printed:  # JSON has no word for them
             _name_non_finite(numbers, values)
-        if free:
-            for slot in free.intersection(range(start, start + len(values))):
+        if empty:
+            for slot in empty.intersection(range(start, start + len(values))):
                 numbers[slot - start] = b""
         pieces = self._pieces[PIECES * start : PIECES * (start + PART_SERIES)]
         pieces[PIECES - 1 :: PIECES] = numbers

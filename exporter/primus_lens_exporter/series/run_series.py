@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The series of one run on one rank, and the families that they belong to.
+"""The series of one run on one rank.
 
 The series that every run has are made with it. Another without a key is made by `_put` when it
 first has a value. `remove` ends all of them.
@@ -18,59 +18,13 @@ from primus_lens_exporter.model.labels import label_text
 from primus_lens_exporter.model.loss import LOSS
 from primus_lens_exporter.model.record import Record, as_float, is_sample
 from primus_lens_exporter.model.run_info import RunInfo
-from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Holder
-from primus_lens_exporter.series.key_cache import KeyCache
+from primus_lens_exporter.series.families import Families
 from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.series.recent_history import RecentHistory
 
-STEP_FIX = {
-    "logs": "Log calls that passed through the step fix.",
-    "conflicts": "Log calls that wandb alone would have dropped for their step.",
-    "dropped": "Rows that wandb would not take in the end.",
-    "flushes": "Times that waiting rows went to wandb.",
-}
-
 NO_SLOT = -1
 UNKNOWN = RunInfo({}, {})
-
-
-class Families:
-    """All families of trainings' series, and what their runs share."""
-
-    def __init__(self, rules: SeriesRules) -> None:
-        self.rules = rules
-        self.key_cache = KeyCache()
-        self.metric = MetricFamily(
-            "primus_lens_wandb_metric", "gauge", "Newest value logged under each key."
-        )
-        self.step = MetricFamily("primus_lens_wandb_step", "gauge", "Newest step of the run.")
-        self.timestamp = MetricFamily(
-            "primus_lens_wandb_last_record_timestamp_seconds",
-            "gauge",
-            "Time of the newest log call, in seconds since the epoch.",
-        )
-        self.records = MetricFamily(
-            "primus_lens_wandb_records_total",
-            "counter",
-            "Log calls read from the rank's files.",
-        )
-        self.info = MetricFamily(
-            "primus_lens_wandb_run_info",
-            "gauge",
-            "What W&B and Kubernetes know the run by; always 1.",
-        )
-        self.step_fix = {
-            name: MetricFamily(f"primus_lens_wandb_step_fix_{name}_total", "counter", text)
-            for name, text in STEP_FIX.items()
-        }
-        self.named = {
-            key: MetricFamily(named.name, "gauge", named.help) for key, named in rules.named.items()
-        }
-        """Proper metrics for known keys, beside the one with the key as a label."""
-        known = (self.metric, self.step, self.timestamp, self.records, self.info)
-        self.all = (*known, *self.step_fix.values(), *self.named.values())
-        """In the order of the page."""
 
 
 class RunSeries:
@@ -80,11 +34,13 @@ class RunSeries:
 
     __slots__ = (
         "_described", "_families", "_history_quota", "_keys", "_labels", "_loss_keys",
-        "_metric_prefix", "_own", "_unwanted", "history", "holders", "info", "quota",
+        "_metric_prefix", "_own", "_unwanted", "history", "holders", "info", "is_shown", "quota",
     )  # fmt: skip
 
-    def __init__(self, families: Families, labels: str, holder: Holder) -> None:
+    def __init__(self, families: Families, labels: str, holder: Holder, *, is_shown: bool) -> None:
         """The holder's quota has been asked for BASE series already."""
+        self.is_shown = is_shown
+        """Whether its series are on the page."""
         self.holders: set[Holder] = {holder}
         self.quota = holder.quota
         """Its tenant's: what its series are taken from."""
@@ -105,7 +61,7 @@ class RunSeries:
         self._unwanted: set[str] = set()
         self._described = ""
         self._own: dict[MetricFamily, int] = {
-            family: family.add(family.prefix(labels))
+            family: self._add(family, family.prefix(labels))
             for family in (families.records, families.timestamp)
         }
         """The series that have no key, at most one of each family."""
@@ -117,8 +73,9 @@ class RunSeries:
 
     @property
     def over(self) -> bool:
-        """Whether it was finished, and has not gone on since."""
-        return self.info.finish is not None and self.newest <= self.info.finish
+        """Whether it has ended, and has not gone on since."""
+        finish = self.info.finish
+        return self.info.over and (finish is None or self.newest <= finish)
 
     @property
     def step(self) -> float | None:
@@ -127,7 +84,7 @@ class RunSeries:
 
     @property
     def records(self) -> int:
-        """Log calls read."""
+        """Log calls, by their numbers."""
         return int(self._value(self._families.records) or 0)
 
     @property
@@ -152,6 +109,9 @@ class RunSeries:
         if samples:
             records = [record for record in records if not is_sample(record)]
         dropped: defaultdict[str, int] = defaultdict(int)
+        if records:
+            timestamp = self._families.timestamp
+            timestamp.values[self._own[timestamp]] = records[-1].timestamp
         if step is not None:
             self._put(self._families.step, as_float(step) or 0.0, dropped)
         self._set(newest, dropped)
@@ -171,6 +131,14 @@ class RunSeries:
         for reason, values in dropped.items():
             holder.dropped(reason, values)
 
+    def show(self) -> None:
+        """Have all series on the page from now on."""
+        self.is_shown = True
+        for family, slot in self._own.items():
+            family.show(slot)
+        for slot in self._keys.values():
+            self._families.metric.show(slot)
+
     def remove(self) -> None:
         """End all series."""
         families = self._families
@@ -186,8 +154,8 @@ class RunSeries:
     def _count(self, records: list[Record]) -> None:
         """Log calls were read, and their values are set."""
         families, end = self._families, records[-1].timestamp
-        families.records.values[self._own[families.records]] += len(records)
-        families.timestamp.values[self._own[families.timestamp]] = end
+        logged = sum(each.logged(records[-1].run) for each in self.holders)
+        families.records.values[self._own[families.records]] = logged
         if self.history is not None and end >= self.history.due:
             self.history.take(records, self.step, self.losses)
 
@@ -199,11 +167,26 @@ class RunSeries:
         """Set a series that has no key; where there is no room for it, count that."""
         slot = self._own.get(family)
         if slot is None:
-            if reason := self.quota.take():
+            if reason := self._reason_against_series():
                 dropped[reason] += 1
                 return
-            slot = self._own[family] = family.add(family.prefix(self._labels))
+            slot = self._own[family] = self._add(family, family.prefix(self._labels))
         family.values[slot] = value
+
+    def _reason_against_series(self) -> str | None:
+        """Take one of the quota, or return the reason why there is none."""
+        reason = self.quota.take()
+        if reason is not None and self._families.make_room(self.quota, self.newest):
+            reason = self.quota.take()
+        return reason
+
+    def _add(
+        self, family: MetricFamily, prefix: bytes, suffix: bytes = b"} ", value: float = 0.0
+    ) -> int:
+        slot = family.add(prefix, suffix, value)
+        if not self.is_shown:
+            family.hide(slot)
+        return slot
 
     def _set(self, newest: dict[str, Any], dropped: defaultdict[str, int]) -> None:
         keys, values = self._keys, self._families.metric.values
@@ -224,12 +207,12 @@ class RunSeries:
         families = self._families
         if key.startswith(contract.SAMPLE_PREFIX):  # of the newest sample, which has series
             return NO_SLOT
-        reason = self._reason_against(key) or self.quota.take()
+        reason = self._reason_against(key) or self._reason_against_series()
         if reason is not None:
             dropped[reason] += 1
             return NO_SLOT
         key, suffix = families.key_cache.take(key)
-        slot = self._keys[key] = families.metric.add(self._metric_prefix, suffix)
+        slot = self._keys[key] = self._add(families.metric, self._metric_prefix, suffix)
         if LOSS.fullmatch(key):
             self._loss_keys.append(key)
             if self.history is not None:
@@ -255,11 +238,11 @@ class RunSeries:
             return
         if (slot := self._own.pop(family, None)) is not None:
             family.remove(slot)
-        elif reason := self.quota.take():
+        elif reason := self._reason_against_series():
             dropped[reason] += 1
             return
         self._described = labels
-        self._own[family] = family.add(family.prefix(labels), value=1.0)
+        self._own[family] = self._add(family, family.prefix(labels), value=1.0)
 
 
 def _merged(records: list[Record]) -> tuple[dict[str, Any], float | None, list[Record]]:

@@ -58,6 +58,8 @@ class ReadingSeries(Collector):
         yield _counter("limited", why, counts.limited, "limit")
         why = "Values read that got no series, by reason."
         yield _counter("dropped_series", why, counts.dropped, "reason")
+        why = "Runs that one rank has logged to in several directories, whose values are mixed."
+        yield CounterMetricFamily(PREFIX + "shared_runs", why, counts.shared_runs)
         why = "Errors in the exporter itself; see its log."
         yield CounterMetricFamily(PREFIX + "faults", why, counts.faults)
         for name, help_text, value in (

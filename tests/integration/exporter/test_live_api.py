@@ -11,8 +11,8 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.store import Store
 
 from support import live, serving
-from support.holding import Holder
-from support.serving import late, record, until
+from support.holding import Holder, give
+from support.serving import Exporter, late, record, until
 
 RUN = {"project": "p", "name": "n", "group": "g", "step_fix": {"logs": 9, "conflicts": 2}}
 
@@ -156,8 +156,9 @@ def test_a_request_that_makes_no_sense_is_told_so(exporter, path, status):
 
 
 def test_a_finished_run_is_marked(tmp_path, rank, log):
-    log(record(timestamp=1000.0, loss=1))
-    (rank / "wandb_runs.json").write_text(json.dumps({"r": {"finish": 1000.5}}))
+    now = time.time()
+    log(record(timestamp=now, loss=1))
+    (rank / "wandb_runs.json").write_text(json.dumps({"r": {"finish": now}}))
     with serving.Exporter(tmp_path / "records") as exporter:
         (run,) = until(lambda: [run for run in live.runs(exporter) if run["finished"]])
         assert run["hints"] == []
@@ -200,7 +201,15 @@ def test_no_pod_hides_anothers_runs_behind_its_own():
     for holder, count, newest in ((hostile, 50, 9e9), (honest, 3, 5.0)):
         place = (("node_rank", "0"), ("local_rank", str(count)))
         records = [Record(newest + each, {}, 1, f"{count} {each}") for each in range(count)]
-        store.take(place, records, "file", 0, holder)
+        give(store, place, records, holder)
     seen = [run_id for _, run_id in shown(store.runs, 10)]
     assert {"3 0", "3 1", "3 2", "50 49", "50 43"} <= set(seen)
     assert len(seen) == 10
+
+
+def test_the_rules_of_keys_hold_for_charts_too(rank):
+    (rank / "wandb_metrics.jsonl").write_bytes(record(loss=1, secret=2, timestamp=time.time()))
+    with Exporter(rank.parent.parent, "--keys.deny=secret") as exporter:
+        until(lambda: live.runs(exporter))
+        assert live.history(exporter)["keys"].keys() == {"loss"}
+        assert live.history(exporter, key="secret")["keys"] == {}

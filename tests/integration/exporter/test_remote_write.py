@@ -442,12 +442,12 @@ def test_what_is_gone_is_forgotten(tmp_path, how):
     holder, labels = Holder(), (("node_rank", "0"),)
     records = [Record(1.5, {"loss": 1}, 1, "r")]
     first = open_outbox()
-    first.take(labels, records, "file", 7, holder)
+    first.take(labels, records, {"file": 7}, holder)
     first.close()
     first.release(holder)  # too late: a shutdown forgets nothing
     second = open_outbox()
     assert (second.resume("file"), len(second._clocks)) == (7, 2)
-    second.take(labels, records, "file", 8, holder)
+    second.take(labels, records, {"file": 8}, holder)
     {
         "release": lambda: second.release(holder),
         "forget": lambda: second.forget("file"),

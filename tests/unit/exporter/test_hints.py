@@ -10,7 +10,7 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.recent_history import RecentHistory
 from primus_lens_exporter.series.store import Store
 
-from support.holding import Holder
+from support.holding import Holder, give
 
 NOW = 10_000.0
 
@@ -106,7 +106,7 @@ def read(steps_per_sample, late_per_sample, count=60, first=0):
         at = NOW - 10 * (count - 1 - slot)
         late = Record(at, {}, slot * late_per_sample, "r", late=True)
         rows = [Record(at, {}, slot * steps_per_sample, "r"), late]
-        store.take((), rows if slot >= first else [late], "file", 0, Holder())
+        give(store, (), rows if slot >= first else [late], Holder())
     return store.runs[(), "r"].history
 
 

@@ -20,5 +20,23 @@ def test_its_part_is_for_all_of_its_files_together(tmp_path):
     for _ in range(3):
         reader.read(ranks=1_000_000)
         read.append(len(recorder.numbers) // len(lines))
-    assert read == [2, 3, 3]  # a part is no less than a chunk, and the last may go beyond it
+    assert read == [1, 2, 3]  # a part is no less than a chunk, of which a file is three quarters
+    reader.close()
+
+
+def test_it_is_current_when_all_is_read_that_was_there_and_not_before_it_was_looked_at(tmp_path):
+    directory = tmp_path / "node_0" / "rank_0"
+    directory.mkdir(parents=True)
+    path = directory / "wandb_metrics.jsonl"
+    line = record(step=1)
+    path.write_bytes(line * (CHUNK * 3 // len(line)))
+    reader, seen = Reader(tmp_path, Recorder(), hold=True), []
+    reader.read()
+    for _ in range(5):
+        reader.look()
+        seen.append(reader.rank.is_current)
+        with path.open("ab") as file:
+            file.write(line * (CHUNK * 2 // len(line)))  # faster than it is read
+        reader.read(ranks=1_000_000)
+    assert seen == [False, False, True, True, True]  # it reads two chunks in a turn
     reader.close()

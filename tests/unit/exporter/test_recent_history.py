@@ -9,7 +9,7 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.recent_history import EVERY_SECONDS, KEPT, MAX_LOSSES
 from primus_lens_exporter.series.store import Store
 
-from support.holding import Holder
+from support.holding import Holder, give
 
 RANK = (("node_rank", "0"), ("local_rank", "0"))
 
@@ -17,7 +17,7 @@ RANK = (("node_rank", "0"), ("local_rank", "0"))
 def history_of(*batches, holder=None):
     store = Store(SeriesRules())
     for batch in batches:
-        store.take(RANK, list(batch), "file", 0, holder or Holder())
+        give(store, RANK, list(batch), holder or Holder())
     return store.runs[RANK, "r"].history
 
 
@@ -89,7 +89,7 @@ def test_clocks_that_go_back_do_no_harm():
 
 def test_no_pod_has_more_trails_than_it_may_and_each_is_given_back():
     store, holder = Store(SeriesRules()), Holder(histories=2)
-    store.take(RANK, [Record(1.0, {}, 1, run) for run in "abc"], "file", 0, holder)
+    give(store, RANK, [Record(1.0, {}, 1, run) for run in "abc"], holder)
     kept = [store.runs[RANK, run].history is not None for run in "abc"]
     assert (kept, holder.limits) == ([True, True, False], {"trails_per_pod": 1})
     store.release(holder)

@@ -13,7 +13,7 @@ from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.series.store import Store
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.holding import Holder
+from support.holding import Holder, give
 
 RANK = (("node_rank", "0"), ("local_rank", "1"))
 
@@ -30,7 +30,7 @@ def series(store):
 
 
 def take(store, holder, *records, rank=RANK):
-    store.take(rank, list(records), "file", 0, holder)
+    give(store, rank, list(records), holder)
 
 
 def an_empty(**settings):
@@ -165,12 +165,13 @@ def test_series_end_with_their_last_holder():
     assert list(store.parts()) == []
 
 
-@pytest.mark.parametrize(("finish", "ends"), [(4.0, False), (5.0, True), (6.0, True)])
-def test_a_run_ends_unless_it_went_on_after_its_finish(finish, ends):
+@pytest.mark.parametrize("finish", [4.0, 5.0, 6.0])
+def test_a_run_ends_whatever_the_clock_was_at_its_finish(finish):
     holder = Holder()
     store = filled(Record(5.0, {"a": 1}, 1, "r"), holder=holder)
     store.end(RANK, "r", finish, holder)
-    assert (list(store.parts()) == []) is ends
+    assert list(store.parts()) == []
+    assert holder.quota.used == 0
 
 
 @pytest.mark.parametrize(
@@ -243,3 +244,80 @@ def test_slots_are_reused_and_never_mixed(steps):
     got = {int(sample.labels["n"]): sample.value for sample in samples}
     assert got.keys() == live.keys()
     assert all(got[n] == v or math.isnan(v) for n, (_, v) in live.items())
+
+
+def test_a_rank_has_no_series_before_its_backlog_is_read():
+    store, holder = an_empty(), Holder()
+    give(store, RANK, [row(1.0, 1, loss=1)], holder, is_current=False)
+    store.describe(RANK, "r", RunInfo({"project": "p"}, {"logs": 1}), holder)
+    assert list(store.parts()) == []
+    assert (store.runs, len(store)) == ({}, 0)
+    give(store, RANK, [row(2.0, 2, loss=2)], holder, is_current=False)
+    store.caught_up(holder)
+    assert series(store)[("metric", "0", "1", "r", "loss")] == 2
+    assert series(store)[("run_info", "0", "1", "r", "p")] == 1
+    assert len(series(store)) == len(store) == holder.quota.used
+
+
+def test_what_was_over_before_has_never_series():
+    store, holder = an_empty(), Holder()
+    give(store, RANK, [row(1.0, 1), Record(2.0, {"x": 1}, 1, "s")], holder, is_current=False)
+    store.end(RANK, "r", 1.0, holder)
+    store.caught_up(holder)
+    assert {key[3] for key in series(store)} == {"s"}
+
+
+def test_samples_of_a_backlog_come_with_its_end_if_they_are_not_over():
+    sample = Record(5.0, {"_primus_sys_cpu_percent": 50}, None, "r", sample=True)
+    for finish in (1.0, 5.0):
+        store, holder = an_empty(), Holder()
+        give(store, RANK, [sample], holder, is_current=False)
+        store.end(RANK, "r", finish, holder)
+        store.caught_up(holder)
+        assert len(series(store)) == (finish < 5)
+
+
+def trials(count, keys=1, seconds=1.0):
+    """A sweep: one run after the other."""
+    data = {f"k{key}": 1.0 for key in range(keys)}
+    return [Record(each * seconds, data, 1, f"trial{each}") for each in range(count)]
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_a_limit_costs_the_oldest_runs_and_never_the_newest(is_current):
+    store, holder = an_empty(), Holder(1000)
+    for trial in trials(600, keys=40, seconds=10):
+        give(store, RANK, [trial], holder, is_current=is_current)
+    store.caught_up(holder)
+    newest = [key for key in series(store) if key[3] == "trial599"]
+    assert len(newest) == 40 + 3
+    assert not holder.drops
+    assert holder.quota.used == len(series(store)) <= 1000
+
+
+def test_runs_that_log_at_the_same_time_do_not_end_each_other():
+    store, holder = an_empty(), Holder(10)
+    for at in range(50):
+        runs = [Record(at / 10, {f"k{key}": 1 for key in range(4)}, 1, run) for run in "ab"]
+        give(store, RANK, runs, holder)
+    assert holder.drops == {"series_per_pod": 50 * 4}
+    assert {key[3] for key in series(store)} == {"a", "b"}
+
+
+def test_a_rank_and_run_in_two_directories_is_told():
+    store, first, second = an_empty(), Holder(), Holder()
+    second.path = "elsewhere"
+    for holder in (first, second, first, second):
+        give(store, RANK, [row(1.0, 1, loss=1)], holder)
+    assert (first.shared, second.shared) == ([], [first.path])
+
+
+def test_the_count_is_that_of_the_numbers_whatever_was_read():
+    holder = Holder()
+    store = filled(
+        Record(1.0, {}, 1, "r", seq=501), Record(2.0, {}, 2, "r", seq=502), holder=holder
+    )
+    assert series(store)[("records_total", "0", "1", "r")] == 502
+    store.end(RANK, "r", 3.0, holder)
+    take(store, holder, Record(9.0, {}, 3, "r", seq=503))
+    assert series(store)[("records_total", "0", "1", "r")] == 503

@@ -14,7 +14,7 @@ from primus_lens_exporter.series.store import Store
 from primus_lens_hook import contract
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.holding import Holder
+from support.holding import Holder, give
 
 POD = (("namespace", "n"), ("pod", "p"), ("container", "c"), ("node", "x"), ("node_rank", "0"))
 NOW = 1.7e9
@@ -35,7 +35,7 @@ def line(at=NOW, **data):
 
 
 def take(store, holder, *records, rank=RANKS[0]):
-    store.take(rank, list(records), "file", 0, holder)
+    give(store, rank, list(records), holder)
 
 
 def on_page(store):

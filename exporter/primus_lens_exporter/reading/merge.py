@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of several processes of one rank, merged by time.
+
+Each has files of its own. Read one after the other, a backlog of two would go back in time, and a
+receiver of remote write refuses what does. Where there is but one process, nothing of this is used.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.reading import decode
+from primus_lens_exporter.reading.segment import Segment
+from primus_lens_exporter.reading.tail import CAREFUL_CHUNK
+
+BATCH_RECORDS = 256
+
+Next = Callable[[Segment, int], bytes | None]
+"""The next lines of a file, about so many bytes; None at its end."""
+
+
+class Line(NamedTuple):
+    """One line, decoded; its batch has at most two records, where a torn one is in front."""
+
+    time: float
+    """Unix seconds; of a line without a record, that of the one before it."""
+
+    batch: decode.Batch
+    file: Segment
+    end: int
+    """The file's position behind it."""
+
+
+class Stream:
+    """The lines of one process, in the order of its files."""
+
+    def __init__(
+        self, files: list[Segment], check: Callable[[Segment], object], next_chunk: Next
+    ) -> None:
+        """`check` looks whether a file was written anew, before it is read."""
+        self.head: Line | None = None
+        """The next one; None at the end of all files."""
+        self._check = check
+        self._next_chunk = next_chunk
+        self._lines = self._read(files)
+        self._time = 0.0
+        self.advance()
+
+    def __lt__(self, other: Stream) -> bool:
+        assert self.head is not None
+        assert other.head is not None
+        return self.head.time < other.head.time
+
+    def advance(self) -> None:
+        """Go on to the next line."""
+        self.head = next(self._lines, None)
+
+    def stop(self) -> None:
+        """The head is left to the next turn."""
+        if self.head is not None:
+            self.head.file.tail.rewind(self.head.end - self.head.batch.size)
+
+    def _read(self, files: list[Segment]) -> Iterator[Line]:
+        for file in files:
+            self._check(file)
+            while (chunk := self._next_chunk(file, CAREFUL_CHUNK)) is not None:
+                end = file.tail.offset - len(chunk)
+                for text in filter(None, re.split(rb"(?<=\n)", chunk)):
+                    end += len(text)
+                    batch = file.tail.decoded(text)
+                    if batch.records:
+                        self._time = batch.records[0].timestamp
+                    yield Line(self._time, batch, file, end)
+
+
+def merged(streams: list[Stream]) -> Iterator[Line]:
+    """All lines, the oldest first. Whoever stops early stops the streams too."""
+    heap = [stream for stream in streams if stream.head is not None]
+    heapq.heapify(heap)
+    while heap:
+        stream = heap[0]
+        line = stream.head
+        assert line is not None
+        stream.advance()  # before the line is handed out, so that a head never has been
+        if stream.head is None:
+            heapq.heappop(heap)
+        else:
+            heapq.heapreplace(heap, stream)
+        yield line
+
+
+class Merged:
+    """Records of merged lines, and the positions behind them."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._positions: dict[str, int] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._records) >= BATCH_RECORDS
+
+    def add(self, line: Line, records: list[Record]) -> None:
+        self._records += records
+        if line.file.key:
+            self._positions[line.file.key] = line.end
+
+    def take(self) -> tuple[list[Record], dict[str, int]]:
+        """What is there; then there is nothing."""
+        taken = self._records, self._positions
+        self._records, self._positions = [], {}
+        return taken
