@@ -73,9 +73,7 @@ async def serve(settings: Settings) -> None:
         stop = listen.stop_signal()
         asked = pods if settings.of_pods else None
         overview = Overview(store, lambda: health(store, telemetry.reading, follower, asked))
-        bounds = Bounds(
-            settings.limits_history_bytes, settings.limits_line_bytes, settings.limits_keys_per_rank
-        )
+        bounds = Bounds(settings.limits_history_bytes, settings.limits_line_bytes, settings)
         app = application(Page(store, telemetry), overview, follower, bounds)
         runner = await listen.listen(
             app, settings.web_listen_address, settings, telemetry.refused_clients

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from primus_lens_hook import contract
 
-from primus_lens_exporter.model.drops import KEY_RULES, LABEL_BYTES
+from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK, LABEL_BYTES
 from primus_lens_exporter.model.labels import Labels, encoded, of_pod
 from primus_lens_exporter.model.record import Record, as_float, is_sample
 from primus_lens_exporter.model.series_rules import SeriesRules
@@ -35,7 +35,7 @@ SILENT_MS = 15_000
 
 # Why a number became no sample; a holder's quota has reasons of its own.
 LATE, BAD_TIME, FUTURE = "late", "bad_time", "future"
-DROPPED = (LATE, BAD_TIME, FUTURE, LABEL_BYTES, KEY_RULES)
+DROPPED = (LATE, BAD_TIME, FUTURE, LABEL_BYTES, KEY_RULES, KEYS_PER_RANK)
 
 _timestamp = attrgetter("timestamp")
 
@@ -201,10 +201,15 @@ class SampleBuilder:
             return self._add(run, key, STEP, run.labels)
         if key.startswith(contract.SAMPLE_PREFIX):
             return None
-        if reason := self._rules.against_key(key):
+        if reason := self._reason_against(run, key):
             self.dropped[reason] += 1
             return None
         return self._add(run, key, METRIC, _without_empty((*run.labels, ("key", _clean(key)))))
+
+    def _reason_against(self, run: Run, key: str) -> str | None:
+        if len(run.keys) - (None in run.keys) >= self._rules.limits_keys_per_rank:
+            return KEYS_PER_RANK
+        return self._rules.against_key(key)
 
     def _system_series(self, run: Run, reading: Reading) -> Series | None:
         """The series of a value; None, counted, where it gets none."""

@@ -22,6 +22,7 @@ from primus_lens_exporter.samples import Sample, SampleBuilder
 
 BATCH_RECORDS = 256
 SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the memory
+RULES = SeriesRules(limits_keys_per_rank=SERIES)
 
 
 class Summary(NamedTuple):
@@ -52,7 +53,7 @@ def backfill(
     advance: Callable[[int], object],
 ) -> Summary:
     """Write all ranks. `advance` is told of bytes that were read. Raises OSError for `out`."""
-    reader, builder = Reader(advance), SampleBuilder(identify, SeriesRules(), added)
+    reader, builder = Reader(advance), SampleBuilder(identify, RULES, added)
     span: list[int] = []
     with OpenMetrics(out) as text:
         # What several ranks of a node say of it is one series, which cannot be written twice.

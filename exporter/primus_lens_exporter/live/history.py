@@ -16,6 +16,7 @@ from primus_lens_hook import contract
 
 from primus_lens_exporter.live.downsampling import Downsampler, Point
 from primus_lens_exporter.model.record import Record, as_float
+from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import PastFile
 from primus_lens_exporter.reading.tail import Tail
 
@@ -55,11 +56,11 @@ class Past(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """How much may be read."""
+    """How much may be read, and of which keys."""
 
     file_bytes: int
     line_bytes: int
-    keys: int
+    rules: SeriesRules
 
 
 class History:
@@ -124,6 +125,10 @@ class History:
     def _kept(self, key: str) -> Downsampler | None:
         """None for what is no value of the user's, and beyond so many keys."""
         kept = self._keys.get(key)
-        if kept is None and key != contract.ROW_MARK and len(self._keys) < self._bounds.keys:
+        if kept is None and key != contract.ROW_MARK and self._is_wanted(key):
             kept = self._keys[key] = Downsampler(self._wanted.points)
         return kept
+
+    def _is_wanted(self, key: str) -> bool:
+        rules = self._bounds.rules
+        return len(self._keys) < rules.limits_keys_per_rank and not rules.against_key(key)

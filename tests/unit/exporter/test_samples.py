@@ -246,3 +246,9 @@ def test_samples_of_the_system_keep_the_quota(limit, count):
     assert sum(made.dropped.values()) == 13 - count
     made.release(holder)
     assert holder.quota.used == 0
+
+
+def test_a_run_has_so_many_keys_and_the_first_ones_stay():
+    made = SampleBuilder(identify, SeriesRules(limits_keys_per_rank=2))
+    taken = take([record(step=each, a=1, b=2, c=3) for each in range(3)], builder=made)
+    assert (len(taken), made.dropped) == (9, {"keys_per_rank": 3})
