@@ -18,6 +18,7 @@ from primus_lens_toolkit.kubernetes_api import Api
 from primus_lens_exporter.live.health import health
 from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
+from primus_lens_exporter.otlp import setup as otlp
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.informer import PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
@@ -33,7 +34,7 @@ from primus_lens_exporter.reading.sources import (
 )
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
-from primus_lens_exporter.remote_write import setup
+from primus_lens_exporter.remote_write import setup as remote_write
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.page import Page
 from primus_lens_exporter.serving.routes import application
@@ -62,8 +63,10 @@ async def serve(settings: Settings) -> None:
         follower = _follower(store, settings, telemetry.reading, pods)
         stack.callback(follower.close)
         work = [follower.run()]
-        if settings.remote_write_url is not None:
-            outbox = setup.outbox(settings, settings, telemetry.registry)
+        for protocol in (remote_write, otlp):
+            outbox = protocol.outbox(settings, settings, telemetry.registry)
+            if outbox is None:
+                continue
             # Counted once: its own view of the same files is not on the page.
             sender = _follower(outbox, settings, Counts(), pods)
             stack.callback(sender.close)

@@ -14,6 +14,7 @@ from primus_lens_toolkit.flags import boolean, flag, limit
 from primus_lens_toolkit.web_settings import Address, WebSettings, address
 
 from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.otlp.settings import OtlpSettings
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
 
@@ -98,7 +99,9 @@ class SourceSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(RemoteWriteSettings, ReadingSettings, SeriesRules, SourceSettings, WebSettings):
+class Settings(
+    OtlpSettings, RemoteWriteSettings, ReadingSettings, SeriesRules, SourceSettings, WebSettings
+):
     """What one exporter does; read once at the start."""
 
     web_listen_address: Address = flag(
@@ -119,3 +122,4 @@ class Settings(RemoteWriteSettings, ReadingSettings, SeriesRules, SourceSettings
         """Raises ValueError for settings that make no sense together."""
         SourceSettings.__post_init__(self)
         RemoteWriteSettings.__post_init__(self)
+        OtlpSettings.__post_init__(self)

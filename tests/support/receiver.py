@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Prometheus that receives remote write, and can be killed and started again."""
+"""Real receivers, which can be killed and started again: Prometheus 2 and 3, VictoriaMetrics.
+
+`make receivers` brings those that the machine's own packages are too old for.
+"""
 
 import base64
 import json
+import math
 import shutil
 import ssl
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -17,20 +22,33 @@ from support.serving import free_port, until
 USER, PASSWORD = "writer", "secret"
 
 
+BROUGHT = Path.home() / ".cache" / "primus-lens" / "receivers"
+
+
+def brought(name):
+    """The path of a program that `make receivers` brings."""
+    path = BROUGHT / name
+    return str(path) if path.exists() else pytest.skip(f"{name} is not there: `make receivers`")
+
+
 class Prometheus:
     """`web_config`: a web configuration file, for TLS and passwords."""
 
     def __init__(self, directory, web_config=None, ca=None):
-        self.program = shutil.which("prometheus") or pytest.skip("Prometheus is not installed")
+        self.program = self.find()
         self.directory = directory
         directory.mkdir(exist_ok=True)
         (directory / "prometheus.yml").write_text("{}")
         self.port = free_port()
         self.url = f"{'https' if ca else 'http'}://localhost:{self.port}"
         self.write_url = f"{self.url}/api/v1/write"
+        self.otlp_url = f"{self.url}/opentelemetry"
         self.flags = [f"--web.config.file={web_config}"] if web_config else []
         self.ssl = ssl.create_default_context(cafile=ca) if ca else None
         self.process = None
+
+    def find(self):
+        return shutil.which("prometheus") or pytest.skip("Prometheus is not installed")
 
     def __enter__(self):
         self.start()
@@ -39,20 +57,21 @@ class Prometheus:
     def __exit__(self, *_):
         self.kill()
 
+    @property
+    def command(self):
+        return [
+            self.program,
+            f"--config.file={self.directory / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.directory / 'data'}",
+            "--storage.tsdb.retention.time=50y",
+            "--web.enable-remote-write-receiver",
+            f"--web.listen-address=localhost:{self.port}",
+            *self.flags,
+        ]
+
     def start(self):
         with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    self.program,
-                    f"--config.file={self.directory / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={self.directory / 'data'}",
-                    "--storage.tsdb.retention.time=50y",
-                    "--web.enable-remote-write-receiver",
-                    f"--web.listen-address=localhost:{self.port}",
-                    *self.flags,
-                ],
-                stderr=log,
-            )
+            self.process = subprocess.Popen(self.command, stderr=log)
         until(self._ready, 60)
 
     def kill(self):
@@ -85,6 +104,57 @@ class Prometheus:
             for series in answer["data"]["result"]
         }
 
+    def same(self, value, other):
+        """Whether it makes the one of the other."""
+        return value == other
+
     def count(self, selector, at):
         """How many samples each series has."""
         return {labels: len(values) for labels, values in self.samples(selector, at).items()}
+
+
+class Prometheus3(Prometheus):
+    """Takes remote write 2.0 too. Debian's is built without the receiver of OTLP."""
+
+    def find(self):
+        return brought("prometheus")
+
+    @property
+    def command(self):
+        messages = "prometheus.WriteRequest,io.prometheus.write.v2.Request"
+        flag = "--web.remote-write-receiver.accepted-protobuf-messages"
+        return [*super().command, *(f"{flag}={each}" for each in messages.split(","))]
+
+
+class VictoriaMetrics(Prometheus):
+    """Answers Prometheus' queries; takes remote write 1.0 and OTLP."""
+
+    def find(self):
+        return brought("victoria-metrics")
+
+    @property
+    def command(self):
+        return [
+            self.program,
+            f"-storageDataPath={self.directory / 'data'}",
+            "-retentionPeriod=50y",
+            "-memory.allowedBytes=256MB",
+            "-dedup.minScrapeInterval=1ms",  # or what is sent twice is there twice
+            f"-httpListenAddr=localhost:{self.port}",
+        ]
+
+    def same(self, value, other):
+        """Its decimals have some ten digits."""
+        return math.isclose(value, other, rel_tol=1e-9)
+
+    def samples(self, selector, at):
+        """Those that are there; it has no NaN."""
+        self.get("/internal/force_flush")
+        lines = self.get("/api/v1/export", **{"match[]": selector}).splitlines()
+        return {
+            tuple(sorted(series["metric"].items())): [
+                (time, str(float(value)))
+                for time, value in zip(series["timestamps"], series["values"], strict=True)
+            ]
+            for series in map(json.loads, lines)
+        }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the exporter does for remote write, and nothing else: follow files and send."""
+"""What the exporter does to send, and nothing else: follow files and post requests."""
 
 import asyncio
 import contextlib
@@ -7,32 +7,36 @@ import time
 from pathlib import Path
 
 from primus_lens_exporter import app
+from primus_lens_exporter.otlp import setup as otlp
+from primus_lens_exporter.otlp.config import endpoint
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.remote_write import setup
-from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
+from primus_lens_exporter.remote_write import setup as remote_write
 from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
 from yarl import URL
 
 from support.serving import Exporter
 
-PREFIX = "primus_lens_exporter_remote_write_"
+V1, V2, OTLP = PROTOCOLS = "1.0", "2.0", "otlp"
 
 
 class Sending:
     """Within `async with`, the records below a directory are sent."""
 
-    def __init__(self, records, spool, url, config=None, spool_bytes=1 << 30):
+    def __init__(self, records, spool, url, config=None, spool_bytes=1 << 30, protocol=V1):
         self.telemetry = Telemetry()
-        self.settings = Settings(records_path=(Path(records),))
-        remote = RemoteWriteSettings(
-            remote_write_url=URL(url),
-            remote_write_config_file=config,
-            remote_write_spool_directory=Path(spool),
-            remote_write_spool_bytes=spool_bytes,
-        )
-        self.outbox = setup.outbox(remote, self.settings, self.telemetry.registry)
+        part = "otlp" if protocol == OTLP else "remote_write"
+        self.prefix = f"primus_lens_exporter_{part}_"
+        given = {"config_file": config, "spool_directory": Path(spool), "spool_bytes": spool_bytes}
+        if protocol == OTLP:
+            given["endpoint"] = endpoint(url)
+        else:
+            given |= {"url": URL(url), "protocol": protocol}
+        named = {f"{part}_{name}": value for name, value in given.items()}
+        self.settings = Settings(records_path=(Path(records),), **named)
+        setup = otlp if protocol == OTLP else remote_write
+        self.outbox = setup.outbox(self.settings, self.settings, self.telemetry.registry)
 
     async def __aenter__(self):
         self.follower = app._follower(self.outbox, self.settings, Counts(), PodCache())
@@ -50,7 +54,7 @@ class Sending:
         self.follower.close()
 
     def value(self, name, **labels):
-        return self.telemetry.registry.get_sample_value(PREFIX + name, labels)
+        return self.telemetry.registry.get_sample_value(self.prefix + name, labels)
 
     @property
     def settled(self):
@@ -73,10 +77,17 @@ async def until(condition):
         await asyncio.sleep(0.005)
 
 
+def flags(url, spool, protocol=V1):
+    """Of an exporter that sends."""
+    if protocol == OTLP:
+        return "--otlp.endpoint", url, "--otlp.spool-directory", spool
+    to = "--remote-write.url", url, "--remote-write.spool-directory", spool
+    return (*to, "--remote-write.protocol", protocol)
+
+
 @contextlib.contextmanager
-def process(records, spool, url):
+def process(records, *flags):
     """A real exporter that sends; what ends it is the caller's business."""
-    flags = "--remote-write.url", url, "--remote-write.spool-directory", spool
     exporter = Exporter(records, *flags)
     exporter.start()
     try:

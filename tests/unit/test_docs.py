@@ -9,7 +9,7 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.reading import counts
-from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
+from primus_lens_exporter.sending.telemetry import OTLP, REMOTE_WRITE, SendingTelemetry
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
@@ -36,9 +36,11 @@ def test_every_flag_of_the_exporter_is_in_the_docs():
 def test_every_series_is_in_the_docs():
     text = (ROOT / "docs" / "metrics.md").read_text()
     text += (ROOT / "docs" / "remote-write.md").read_text()
+    text += (ROOT / "docs" / "otlp.md").read_text()
     registry = Telemetry().registry
     KubernetesTelemetry(registry, PodCache())
-    RemoteWriteTelemetry(registry)
+    SendingTelemetry(registry, REMOTE_WRITE)
+    SendingTelemetry(registry, OTLP)
     own = [metric.name for metric in registry.collect() if "exporter" in metric.name]
     assert [name for name in own if name not in text] == []
     store = Store(SeriesRules())

@@ -16,16 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import BinaryIO, Self
 
+from primus_lens_exporter.metadata import FAMILIES
 from primus_lens_exporter.model.labels import Labels, label_text
-from primus_lens_exporter.model.system_metrics import MEASURES
-from primus_lens_exporter.samples import METRIC, STEP, Sample
+from primus_lens_exporter.samples import METRIC, Sample
 
-FAMILIES = {
-    METRIC: ("gauge", "Value logged under each key."),
-    STEP: ("gauge", "Step of each log call that was not late."),
-    **{name: (measure.kind, measure.help) for name, measure in MEASURES.items()},
-}
-"""Type and help, in the order of the text."""
 BUFFER_SAMPLES = 50_000  # in memory, 5 MB
 
 

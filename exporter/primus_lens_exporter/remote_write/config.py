@@ -1,69 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--remote-write.config.file`: how to reach the receiver, in the words of Prometheus.
 
-The keys are those of `remote_write` in Prometheus' configuration, as many as are supported;
-any other is refused by name. No message may show a value: most of them are secrets.
+No message may show a value: most of them are secrets.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import msgspec
 from yarl import URL
 
 from primus_lens_exporter.http_client import config as http_config
-from primus_lens_exporter.model.external_labels import added_label
-from primus_lens_exporter.model.labels import Labels
-from primus_lens_exporter.remote_write.protocol import HEADERS
+from primus_lens_exporter.sending.config import SendingConfig
 
 UNSUPPORTED = {
     "write_relabel_configs": "choose keys where they are logged, or relabel in the receiver",
     "url": "give it as --remote-write.url",
+    "protobuf_message": "give it as --remote-write.protocol",
     "send_exemplars": "there are none",
     "queue_config": "the spool takes its place",
 }
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-OURS = {name.lower() for name in (*HEADERS, "Authorization", "Host", "Content-Length")}
 
 
-class Config(http_config.HttpConfig, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
-
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    remote_timeout: str = "30s"
-    external_labels: dict[str, str] = msgspec.field(default_factory=dict)
-
-    @property
-    def timeout_seconds(self) -> float:
-        """`remote_timeout`. Raises ValueError."""
-        match = re.fullmatch(r"(\d{1,9})(ms|s|m|h)", self.remote_timeout)
-        if not match or int(match[1]) == 0:
-            raise ValueError("remote_timeout: expected a duration such as 30s")
-        return int(match[1]) * UNITS[match[2]]
-
-    @property
-    def labels(self) -> Labels:
-        """`external_labels`. Raises ValueError."""
-        return tuple(added_label(f"{name}={text}") for name, text in self.external_labels.items())
-
-    def check(self) -> None:
-        """Raises ValueError for values that cannot be used."""
-        super().check()
-        for name, text in self.headers.items():
-            if name.lower() in OURS:
-                raise ValueError(f"headers: {name} is set by the exporter")
-            if not re.fullmatch(r"[!#-'*+.^-z|~\w-]+", name, re.ASCII) or re.search(
-                r"[\0\r\n]", text
-            ):
-                raise ValueError(f"headers: {name!r} is not a header, or its value has line breaks")
-        _ = self.timeout_seconds, self.labels
-
-
-def load(path: Path) -> Config:
-    """Read and check the file. Raises ConfigError."""
-    return http_config.load(path, Config, UNSUPPORTED)
+def load(path: Path | None) -> SendingConfig:
+    """Read and check the file, if there is one. Raises ConfigError."""
+    return http_config.load(path, SendingConfig, UNSUPPORTED) if path else SendingConfig()
 
 
 def receiver(text: str) -> URL:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from primus_lens_toolkit.flags import flag, limit
+from primus_lens_toolkit.flags import flag, limit, one_of
 from yarl import URL
 
 from primus_lens_exporter.remote_write.config import receiver
+from primus_lens_exporter.remote_write.protocol import V1, V2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,13 @@ class RemoteWriteSettings:
         receiver,
         default=None,
         metavar="URL",
+    )
+    remote_write_protocol: str = flag(
+        "--remote-write.protocol",
+        "1.0 or 2.0; 2.0 falls back to 1.0 where the receiver does not know it",
+        one_of(V1, V2),
+        default=V1,
+        metavar="VERSION",
     )
     remote_write_config_file: Path | None = flag(
         "--remote-write.config.file",

@@ -15,7 +15,7 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
-from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
+from primus_lens_exporter.sending.telemetry import OTLP, REMOTE_WRITE, SendingTelemetry
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_webhook.telemetry import Telemetry as WebhookTelemetry
@@ -92,7 +92,8 @@ def ours():
     """The names of all series that exporter, webhook and recording rules have."""
     exporter, webhook = Telemetry(), WebhookTelemetry()
     KubernetesTelemetry(exporter.registry, PodCache())
-    RemoteWriteTelemetry(exporter.registry)
+    SendingTelemetry(exporter.registry, REMOTE_WRITE)
+    SendingTelemetry(exporter.registry, OTLP)
     webhook.sync_gauge()
     exporter.reading.lag[()] = (0, 0.0)
     text = (exporter.render() + webhook.render()).decode()

@@ -2,92 +2,34 @@
 """Records of real files in a real Prometheus, whatever dies in between."""
 
 import asyncio
-import functools
 import json
 import math
-import random
 import struct
 import subprocess
 import time
 
-import cramjam
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from primus_lens_exporter.model.record import Record
-from primus_lens_exporter.remote_write import config, outbox, protocol, setup
-from primus_lens_exporter.remote_write.spool import Spool
+from primus_lens_exporter.remote_write import config, write_request
+from primus_lens_exporter.sending import outbox
+from primus_lens_exporter.sending.setup import CannotSend
+from primus_lens_exporter.sending.spool import Spool
 
-from support import sending
 from support.holding import Holder
+from support.http_receiver import Receiver, decoded
 from support.receiver import PASSWORD, USER, Prometheus
 from support.sending import Sending, until
+from support.sent import ALL, asynchronous, expected, log, received, write
 from support.serving import late, record
 
-ALL = '{__name__=~"primus_lens_wandb_(metric|step)"}'
 # Of PASSWORD; made once, since few machines have a program for it.
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
-
-
-def asynchronous(test):
-    @functools.wraps(test)
-    def run(*arguments, **keywords):
-        asyncio.run(test(*arguments, **keywords))
-
-    return run
-
-
-def write(root, ranks, lines, keys, start, seed=0, interval=0.1):
-    """Files as the hook writes them; returns their number of samples."""
-    rng = random.Random(seed)
-    for rank in range(ranks):
-        directory = root / f"node_{rank // 8}" / f"rank_{rank % 8}"
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / "wandb_metrics.jsonl").open("ab") as file:
-            for step in range(lines):
-                data = {f"train/metric_{key}": rng.random() for key in range(keys)}
-                file.write(record(step, f"run{rank}", start + step * interval, **data))
-    return ranks * lines * (keys + 1)
-
-
-def expected(root):
-    """{(node, rank, run, key): [(milliseconds, value), …]} of such files."""
-    samples = {}
-    for path in root.glob("node_*/rank_*/*.jsonl"):
-        node, rank = path.parts[-3][5:], path.parts[-2][5:]
-        for line in map(json.loads, path.read_text().splitlines()):
-            for key, value in [("", line["step"]), *line["data"].items()]:
-                series = samples.setdefault((node, rank, line["run"], key), [])
-                series.append((round(line["timestamp"] * 1000), float(value)))
-    return samples
-
-
-def received(prometheus, at):
-    samples = {}
-    for labels, values in prometheus.samples(ALL, at).items():
-        names = dict(labels)
-        key = [names.get(name, "") for name in ("node_rank", "local_rank", "run_id", "key")]
-        samples[tuple(key)] = [(time, float(value)) for time, value in values]
-    return samples
-
-
-@pytest.fixture
-def start():
-    """A time not long ago, in whole seconds."""
-    return float(int(time.time()) - 600)
 
 
 @pytest.fixture
 def prometheus(tmp_path):
     with Prometheus(tmp_path / "prometheus") as prometheus:
         yield prometheus
-
-
-@pytest.fixture
-def send(tmp_path):
-    """Sends the records below the test's directory."""
-    (tmp_path / "records").mkdir(exist_ok=True)
-    return functools.partial(Sending, tmp_path / "records", tmp_path / "spool")
 
 
 @pytest.mark.exhaustive
@@ -110,88 +52,9 @@ async def test_half_a_million_samples_with_a_receiver_that_is_killed_twice(
     assert received(prometheus, start + 600) == expected(tmp_path / "records")
 
 
-@pytest.mark.exhaustive
-@pytest.mark.timeout(180)
-def test_a_sender_that_is_killed_again_and_again(tmp_path, prometheus, start):
-    records = tmp_path / "records"
-    for part in range(6):
-        write(records, 16, 300, 10, start + 30 * part, seed=part)
-        with sending.process(records, tmp_path / "spool", prometheus.write_url) as process:
-            time.sleep(0.8 + random.random())
-            process.kill()
-    with sending.process(records, tmp_path / "spool", prometheus.write_url) as process:
-        wanted = expected(records)
-        deadline = time.monotonic() + 30
-        while received(prometheus, start + 600) != wanted:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        process.terminate()
-        assert process.wait(10) == 0
-
-
-class Receiver:
-    """Gives each request the next answer, 204 when there are no more; keeps their bodies."""
-
-    default = 204
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.bodies, self.headers = [], []
-
-    async def __aenter__(self):
-        app = web.Application()
-        app.router.add_post("/{tail:.*}", self.answer)
-        self.server = TestServer(app)
-        await self.server.start_server()
-        self.url = str(self.server.make_url("/api/v1/write"))
-        return self
-
-    async def __aexit__(self, *_):
-        await self.server.close()
-
-    async def answer(self, request):
-        self.bodies.append(await request.read())
-        self.headers.append(request.headers)
-        answer = self.answers.pop(0) if self.answers else self.default
-        if callable(answer):
-            answer = answer(self.bodies[-1])
-        if answer == "hang":
-            await asyncio.sleep(20)
-        if answer == "drop":
-            request.transport.abort()
-        if isinstance(answer, int):
-            return web.Response(status=answer, text="out of order sample")
-        return web.Response(**answer) if isinstance(answer, dict) else web.Response()
-
-    def samples(self):
-        """What arrived in all requests: {series: [(milliseconds, value), …]}."""
-        found = {}
-        for body in self.bodies:
-            for series in decoded(body).timeseries:
-                labels = tuple((label.name, label.value) for label in series.labels)
-                values = [(sample.timestamp, sample.value) for sample in series.samples]
-                found.setdefault(labels, []).extend(values)
-        return found
-
-
-def decoded(body):
-    request = protocol.WriteRequest()
-    request.MergeFromString(bytes(cramjam.snappy.decompress_raw(body)))
-    return request
-
-
 def values(body):
     """Each sample's series and value."""
-    return [
-        (str(series.labels), sample.value)
-        for series in decoded(body).timeseries
-        for sample in series.samples
-    ]
-
-
-def log(rank, *lines):
-    with (rank / "wandb_metrics.jsonl").open("ab") as file:
-        file.write(b"".join(lines))
+    return [(labels, value) for labels, (_, value) in decoded(body, write_request.HEADERS)]
 
 
 @asynchronous
@@ -367,8 +230,7 @@ async def test_a_full_spool_leaves_lines_in_their_files(tmp_path, send):
         assert sending.value("backpressure_seconds_total") > 0
         receiver.default = 204
         await sending.wait(total, "samples_total", result="sent")
-        receiver.bodies = list(dict.fromkeys(receiver.bodies))
-        assert sum(map(len, receiver.samples().values())) == total
+        assert sum(map(len, receiver.samples(once=True).values())) == total
         await sending.wait(0, "spool_bytes")
 
 
@@ -395,10 +257,10 @@ async def test_what_is_in_memory_at_a_shutdown_is_sent_by_the_next_exporter(tmp_
         receiver.default = 500
         async with send(receiver.url) as sending:
             await until(lambda: sending.outbox._batch)
-        spool = Spool(tmp_path / "spool")
+        spool = Spool(tmp_path / "spool", "remote_write")
         assert (spool.entries, len(spool.positions())) == (1, 1)
         spool.close()
-        receiver.default, receiver.bodies = 204, []
+        receiver.default, receiver.bodies, receiver.headers = 204, [], []
         log(rank, *(record(i, "r", 1.5 + i, loss=i) for i in range(3, 6)))
         async with send(receiver.url) as sending:
             await sending.wait(12, "samples_total", result="sent")
@@ -454,7 +316,7 @@ def test_what_is_gone_is_forgotten(tmp_path, how):
         "end": lambda: second.end(labels, "r", 2.0, holder),
     }[how]()
     second.close()
-    spool = Spool(tmp_path / "spool")
+    spool = Spool(tmp_path / "spool", "remote_write")
     assert (len(spool.positions()), len(spool.clocks())) == {
         "release": (0, 0), "forget": (0, 2), "end": (1, 0)
     }[how]  # fmt: skip
@@ -474,7 +336,7 @@ async def test_what_went_while_no_exporter_ran_is_forgotten_later(
         monkeypatch.setattr(outbox, "UNCLAIMED_SECONDS", 0.0)
         async with send(receiver.url) as sending:
             await asyncio.sleep(1.5)
-    spool = Spool(tmp_path / "spool")
+    spool = Spool(tmp_path / "spool", "remote_write")
     assert (spool.positions(), spool.clocks()) == ({}, {})
     spool.close()
 
@@ -579,7 +441,7 @@ async def test_a_bearer_token_and_headers(rank, send, tmp_path):
 )
 def test_a_bad_configuration_is_one_line_without_secrets(tmp_path, text, said):
     (tmp_path / "config.yml").write_text(text)
-    with pytest.raises(setup.CannotSend) as failure:
+    with pytest.raises(CannotSend) as failure:
         Sending(tmp_path, tmp_path / "spool", "https://localhost/", tmp_path / "config.yml")
     message = str(failure.value)
     assert message.startswith("--remote-write.config.file: ")

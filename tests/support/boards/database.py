@@ -8,8 +8,9 @@ import struct
 import urllib.error
 import urllib.request
 
-from primus_lens_exporter.remote_write import protocol
+from primus_lens_exporter.remote_write import write_request
 from primus_lens_exporter.samples import NEVER, Series
+from primus_lens_exporter.sending.wire_format import REQUEST_SAMPLES
 
 from support.receiver import Prometheus
 from support.serving import until
@@ -45,18 +46,18 @@ class Database(Prometheus):
         taken = [
             (self._series(labels), round(at * 1000), value) for labels, value in samples.items()
         ]
-        for start in range(0, len(taken), protocol.REQUEST_SAMPLES * 5):
-            self._post(protocol.encode(taken[start : start + protocol.REQUEST_SAMPLES * 5]))
+        for start in range(0, len(taken), REQUEST_SAMPLES * 5):
+            self._post(write_request.encode(taken[start : start + REQUEST_SAMPLES * 5]))
 
     def _series(self, labels):
         if labels not in self.series:
             named = dict(labels)
-            known = protocol.identify(named.pop("__name__"), tuple(named.items()))
+            known = write_request.identify(named.pop("__name__"), tuple(named.items()))
             self.series[labels] = Series(known, NEVER)
         return self.series[labels]
 
     def _post(self, body):
-        request = urllib.request.Request(self.write_url, body, protocol.HEADERS)
+        request = urllib.request.Request(self.write_url, body, write_request.HEADERS)
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status == 204
 

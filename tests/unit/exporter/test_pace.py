@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from primus_lens_exporter.remote_write.pace import (
+from primus_lens_exporter.sending.pace import (
     ABREAST_MS,
     ASKING_SECONDS,
     PATIENCE_SECONDS,

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import math
 import os
 import signal
 import sqlite3
@@ -6,16 +7,16 @@ import subprocess
 import sys
 
 import pytest
-from primus_lens_exporter.remote_write import spool
-from primus_lens_exporter.remote_write.spool import Commit, Entry, Spool, SpoolError
+from primus_lens_exporter.sending.counter_starts import CounterStart
+from primus_lens_exporter.sending.spool import Commit, Entry, Spool, SpoolError
 
 from support.serving import until
 
 WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
-from primus_lens_exporter.remote_write.spool import Commit, Entry, Spool
-spool = Spool(Path(sys.argv[1]))
+from primus_lens_exporter.sending.spool import Commit, Entry, Spool
+spool = Spool(Path(sys.argv[1]), "remote_write")
 start = spool.positions().get("f", 0)
 for number in range(start, 1 << 60):
     spool.commit(Commit([Entry(0, b"%d" % number * 999, 1, number)], {"f": number + 1}, {}))
@@ -28,7 +29,7 @@ def opened(tmp_path):
     with_spools = []
 
     def open_one(directory=tmp_path / "spool"):
-        with_spools.append(Spool(directory))
+        with_spools.append(Spool(directory, "remote_write"))
         return with_spools[-1]
 
     yield open_one
@@ -111,11 +112,34 @@ def test_what_cannot_be_read_is_set_aside(opened, tmp_path, damage):
     first = opened()
     first.commit(Commit([entry(os.urandom(3000)) for _ in range(50)], {"a": 7}, {}))
     first.close()
-    damage(tmp_path / "spool" / spool.NAME)
+    damage(tmp_path / "spool" / "remote_write.sqlite")
     second = opened()
     assert (second.entries, second.positions(), second.set_aside) == (0, {}, 1)
     second.commit(Commit([entry(b"x")], {"a": 8}, {}))
     assert len(list((tmp_path / "spool").glob("*.unreadable-*"))) >= 1
+
+
+def test_starts_of_counters_last_as_long_as_their_series(opened):
+    first, nan = opened(), CounterStart(9, math.nan)
+    first.commit(
+        Commit([], {}, {b"a": (1, 1), b"b": (2, 2)}, {b"a": CounterStart(5, 0.5), b"b": nan})
+    )
+    first.close()
+    second = opened()
+    assert second.starts()[b"a"] == CounterStart(5, 0.5)
+    assert math.isnan(second.starts()[b"b"].value)
+    second.commit(Commit([], {}, {b"a": None}, {b"a": None}))
+    assert list(second.starts()) == [b"b"]
+
+
+def test_a_spool_of_an_earlier_release_is_read(opened):
+    first = opened()
+    first.commit(Commit([entry(b"x")], {"a": 7}, {b"s": (1, 1)}))
+    first._db.execute("drop table counter")
+    first.close()
+    second = opened()
+    assert (second.entries, second.positions(), second.set_aside) == (1, {"a": 7}, 0)
+    assert second.starts() == {}
 
 
 def test_a_full_disk_costs_nothing_but_time(opened):

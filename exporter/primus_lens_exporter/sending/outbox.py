@@ -24,15 +24,15 @@ from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer, Holder
-from primus_lens_exporter.remote_write import protocol
-from primus_lens_exporter.remote_write.batch import Batch
-from primus_lens_exporter.remote_write.client import Client
-from primus_lens_exporter.remote_write.pace import Pace
-from primus_lens_exporter.remote_write.protocol import REQUEST_SAMPLES
-from primus_lens_exporter.remote_write.sender import Sender
-from primus_lens_exporter.remote_write.spool import Entry, Spool
-from primus_lens_exporter.remote_write.telemetry import RemoteWriteTelemetry
 from primus_lens_exporter.samples import SampleBuilder, in_order
+from primus_lens_exporter.sending.batch import Batch
+from primus_lens_exporter.sending.client import Client
+from primus_lens_exporter.sending.counter_starts import CounterStarts
+from primus_lens_exporter.sending.pace import Pace
+from primus_lens_exporter.sending.sender import Sender
+from primus_lens_exporter.sending.spool import Commit, Entry, Spool
+from primus_lens_exporter.sending.telemetry import SendingTelemetry
+from primus_lens_exporter.sending.wire_format import REQUEST_SAMPLES, WireFormat
 
 PENDING_SAMPLES = 10 * REQUEST_SAMPLES  # in memory, between two ticks of the follower
 COMMIT_SECONDS = 1.0  # the longest that a sample waits in memory
@@ -52,7 +52,8 @@ class Outbox(Consumer):
         spool: Spool,
         limit_bytes: int,
         client: Client,
-        telemetry: RemoteWriteTelemetry,
+        form: WireFormat,
+        telemetry: SendingTelemetry,
         rules: SeriesRules,
         added: Labels,
     ) -> None:
@@ -60,16 +61,19 @@ class Outbox(Consumer):
         self._spool = spool
         self._limit_bytes = limit_bytes
         self._client = client
+        self._form = form
         self._telemetry = telemetry
         self._positions = spool.positions()
         self._clocks = spool.clocks()
+        self._starts = CounterStarts(spool.starts())
         self._unclaimed = set(self._positions)
-        self._builder = SampleBuilder(protocol.identify, rules, added, self._clocks)
+        self._builder = SampleBuilder(form.identify, rules, added, self._clocks)
         self._pace = Pace(time.monotonic())
         self._files: defaultdict[Holder, set[str]] = defaultdict(set)
         self._batch = Batch()
         self._sealed: Batch | None = None
-        """On its way to the spool."""
+        self._commit_due: Commit | None = None
+        """Both are on their way to the spool: encoded once, however often that is tried."""
         self._failing = False
         self._closed = False
         self._waiting_since: float | None = None
@@ -170,8 +174,10 @@ class Outbox(Consumer):
 
     def _write(self) -> None:
         assert self._sealed is not None
-        self._spool.commit(self._sealed.commit())
-        self._sealed = None
+        if self._commit_due is None:
+            self._commit_due = self._sealed.commit(self._form, self._starts)
+        self._spool.commit(self._commit_due)
+        self._sealed = self._commit_due = None
 
     async def _commit(self) -> None:
         if not self._seal():
@@ -190,7 +196,7 @@ class Outbox(Consumer):
         resumed = self._spool.entries > 0
         settled: Entry | None = None
         async with self._client:
-            sender = Sender(self._client, self._telemetry)
+            sender = Sender(self._client, self._form, self._telemetry)
             while True:
                 try:
                     entry = await self._next(settled)

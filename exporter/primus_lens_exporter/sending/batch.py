@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Iterator
 from operator import itemgetter
 
-from primus_lens_exporter.remote_write import protocol
-from primus_lens_exporter.remote_write.protocol import REQUEST_SAMPLES
-from primus_lens_exporter.remote_write.spool import Commit, Entry
 from primus_lens_exporter.samples import Clock, Sample
+from primus_lens_exporter.sending.counter_starts import CounterStarts
+from primus_lens_exporter.sending.spool import Commit, Entry
+from primus_lens_exporter.sending.wire_format import REQUEST_SAMPLES, WireFormat
 
 
 @dataclasses.dataclass(slots=True)
@@ -39,12 +39,16 @@ class Batch:
         for series in {sample[0] for sample in self.samples}:
             self.clocks.setdefault(series.id, (series.last, series.newest))
 
-    def commit(self) -> Commit:
-        """As the spool wants it; costs 2 ms for each full request."""
-        return Commit(list(self._entries()), self.positions, self.clocks)
+    def commit(self, form: WireFormat, starts: CounterStarts) -> Commit:
+        """As the spool wants it; costs 2 ms for each full request. To be called once."""
+        entries = list(self._entries(form, starts))
+        for series, clock in self.clocks.items():
+            if clock is None:
+                starts.forget(series)
+        return Commit(entries, self.positions, self.clocks, starts.take_changes())
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self, form: WireFormat, starts: CounterStarts) -> Iterator[Entry]:
         samples = sorted(self.samples, key=itemgetter(1))  # of all ranks: see `pace`
         for start in range(0, len(samples), REQUEST_SAMPLES):
             part = samples[start : start + REQUEST_SAMPLES]
-            yield Entry(0, protocol.encode(part), len(part), part[-1][1])
+            yield Entry(0, form.encode(part, starts), len(part), part[-1][1])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import sqlite3
 import time
@@ -21,8 +22,8 @@ from typing import NamedTuple
 
 from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.samples import Clock
+from primus_lens_exporter.sending.counter_starts import CounterStart
 
-NAME = "remote_write.sqlite"
 VERSION = 1
 # An exclusive WAL needs no shared memory; FULL: a committed request survives a power cut.
 OPEN = """
@@ -30,6 +31,10 @@ pragma locking_mode = exclusive;
 pragma journal_mode = wal;
 pragma synchronous = full;
 pragma journal_size_limit = 16777216;
+"""
+# Spools of earlier releases get what was added since.
+ADD = """
+create table if not exists counter (id integer primary key, start integer, value real);
 """
 SCHEMA = f"""
 begin immediate;
@@ -62,21 +67,22 @@ class Entry(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """What happens in one transaction. An offset or a clock of None is forgotten."""
+    """What happens in one transaction. An offset, a clock or a start of None is forgotten."""
 
     entries: Sequence[Entry]
     positions: Mapping[str, int | None]
     clocks: Mapping[bytes, Clock | None]
+    starts: Mapping[bytes, CounterStart | None] = {}
 
 
 class Spool:
     """Raises sqlite3.Error where the disk does; every call can then be repeated."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open or create. Raises SpoolError."""
+    def __init__(self, directory: Path, name: str) -> None:
+        """Open or create the database `name`.sqlite. Raises SpoolError."""
         self.set_aside = 0
         """Whether what was found had to be replaced: 1 then."""
-        self._path = directory / NAME
+        self._path = directory / f"{name}.sqlite"
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = self._open()
@@ -97,6 +103,14 @@ class Spool:
         rows = self._db.execute("select name, last, newest from series join clock using (id)")
         return {series: (last, newest) for series, last, newest in rows}
 
+    def starts(self) -> dict[bytes, CounterStart]:
+        """Since when each counter counts, likewise. SQLite keeps NaN as null."""
+        rows = self._db.execute("select name, start, value from series join counter using (id)")
+        return {
+            series: CounterStart(at, math.nan if value is None else value)
+            for series, at, value in rows
+        }
+
     def commit(self, commit: Commit) -> None:
         """All of it or nothing."""
         positions = {_blob(file): offset for file, offset in commit.positions.items()}
@@ -113,7 +127,7 @@ class Spool:
                 "delete from position where file = ?",
                 [(file,) for file, offset in positions.items() if offset is None],
             )
-            ids = self._write_clocks(db, commit.clocks)
+            ids = self._write_series(db, commit)
         self._ids = ids
         self.entries += len(commit.entries)
         self.bytes += sum(len(entry.body) for entry in commit.entries)
@@ -133,15 +147,16 @@ class Spool:
     def close(self) -> None:
         self._db.close()
 
-    def _write_clocks(
-        self, db: sqlite3.Connection, clocks: Mapping[bytes, Clock | None]
-    ) -> dict[bytes, int]:
+    def _write_series(self, db: sqlite3.Connection, commit: Commit) -> dict[bytes, int]:
         """A clock is written each second, by number; the name of its series but once."""
-        kept = {series: clock for series, clock in clocks.items() if clock}
-        ids = _number(db, self._ids, kept)
+        kept = {series: clock for series, clock in commit.clocks.items() if clock}
+        starts = {series: start for series, start in commit.starts.items() if start}
+        ids = _number(db, self._ids, kept.keys() | starts.keys())
         rows = [(ids[series], *clock) for series, clock in kept.items()]
         db.executemany("replace into clock values (?, ?, ?)", rows)
-        return _forget(db, ids, clocks.keys() - kept.keys())
+        counters = [(ids[series], *start) for series, start in starts.items()]
+        db.executemany("replace into counter values (?, ?, ?)", counters)
+        return _forget(db, ids, commit.clocks.keys() - kept.keys())
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -184,6 +199,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             db.executescript(SCHEMA)
         elif version != VERSION:
             raise sqlite3.DatabaseError(f"written by another version ({version})")
+        db.executescript(ADD)
         db.execute("begin exclusive")
         db.execute("commit")
         (answer,) = db.execute("pragma quick_check(1)").fetchone()
@@ -213,7 +229,7 @@ def _forget(
     gone = unwanted & ids.keys()
     if not gone:
         return ids
-    for table in "series", "clock":
+    for table in "series", "clock", "counter":
         numbers = [(ids[series],) for series in gone]
         db.executemany(f"delete from {table} where id = ?", numbers)  # noqa: S608
     return {series: number for series, number in ids.items() if series not in gone}

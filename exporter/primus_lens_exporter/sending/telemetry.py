@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remote write's own metrics: `primus_lens_exporter_remote_write_*`."""
+"""What sending tells of itself: `primus_lens_exporter_remote_write_*` and `…_otlp_*`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from primus_lens_exporter import samples
 
-PREFIX = "primus_lens_exporter_remote_write_"
+REMOTE_WRITE, OTLP = "remote_write", "otlp"
 
 SENT, REFUSED, DUPLICATE = "sent", "refused", "duplicate"
-RETRIED = "retried"
+RETRIED, RENEGOTIATED = "retried", "renegotiated"
 SAMPLE_RESULTS = (SENT, REFUSED, DUPLICATE)
-REQUEST_RESULTS = (SENT, REFUSED, RETRIED)
+REQUEST_RESULTS = (SENT, REFUSED, RETRIED, RENEGOTIATED)
 
 
-class RemoteWriteTelemetry:
-    """Counters and gauges of one outbox."""
+class SendingTelemetry:
+    """Counters and gauges of one outbox, named by its protocol."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, protocol: str) -> None:
+        prefix = f"primus_lens_exporter_{protocol}_"
+
         def counter(name: str, help: str, *labels: str) -> Counter:
-            return Counter(PREFIX + name, help, labels, registry=registry)
+            return Counter(prefix + name, help, labels, registry=registry)
 
         def gauge(name: str, help: str) -> Gauge:
-            return Gauge(PREFIX + name, help, registry=registry)
+            return Gauge(prefix + name, help, registry=registry)
 
         self.samples = counter(
             "samples_total", "Samples that left the spool, by what the receiver did.", "result"
