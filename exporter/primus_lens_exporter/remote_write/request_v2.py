@@ -23,6 +23,7 @@ from primus_lens_exporter.remote_write.messages import (
     UINT32,
     messages,
 )
+from primus_lens_exporter.remote_write.protobuf import SampleFrames, double, field, varint
 from primus_lens_exporter.remote_write.write_request import TimeSeries, WriteRequest
 from primus_lens_exporter.samples import Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
@@ -35,7 +36,7 @@ HEADERS = {
 TYPES = {COUNTER: 1, GAUGE: 2}  # METRIC_TYPE_…
 KNOWN_SERIES = 1 << 16  # whose labels are kept decoded
 
-_, _, SeriesV2, RequestV2 = messages(
+SampleV2, _, _, RequestV2 = messages(
     "io.prometheus.write.v2",
     {
         "Sample": {"value": (1, DOUBLE), "timestamp": (2, INT64), "start_timestamp": (3, INT64)},
@@ -50,22 +51,37 @@ _, _, SeriesV2, RequestV2 = messages(
 )
 
 
+class Symbols(dict[str, bytes]):
+    """The table of a request: each text, and the reference to it as it is written."""
+
+    def __missing__(self, text: str) -> bytes:
+        self[text] = reference = varint(len(self))
+        return reference
+
+
 def encode(samples: Sequence[Sample], starts: CounterStarts) -> bytes:
     """A request's body. Times of one series rise, as `SampleBuilder` makes them."""
-    request = RequestV2()
-    symbols = {"": 0}
+    symbols, frames, request = Symbols({"": varint(0)}), SampleFrames(), []
     for series, points in write_request.by_series(samples).items():
         texts, kind, about = _described(series.id)
-        message = request.timeseries.add()
-        message.labels_refs.extend([symbols.setdefault(text, len(symbols)) for text in texts])
-        message.metadata.type = TYPES[kind]
-        message.metadata.help_ref = symbols.setdefault(about, len(symbols))
-        add = message.samples.add
+        message = [field(1, b"".join(map(symbols.__getitem__, texts)))]
         for point in points:
-            start = starts.start(*point) if kind == COUNTER else 0
-            add(value=point[2], timestamp=point[1], start_timestamp=start)
-    request.symbols.extend(symbols)
-    return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+            if kind == COUNTER:
+                message.append(field(2, _counted(point, starts)))
+            else:
+                before, time = frames[point[1]]
+                message += before, double(point[2]), time
+        message.append(field(5, b"\x08" + varint(TYPES[kind]) + b"\x18" + symbols[about]))
+        request.append(field(5, b"".join(message)))
+    table = b"".join(field(4, text.encode()) for text in symbols)
+    return bytes(cramjam.snappy.compress_raw(table + b"".join(request)))
+
+
+def _counted(sample: Sample, starts: CounterStarts) -> bytes:
+    """A sample with its start."""
+    start = starts.start(*sample)
+    message = SampleV2(value=sample[2], timestamp=sample[1], start_timestamp=start)
+    return bytes(message.SerializeToString())
 
 
 def downgrade(request: Any) -> Any:

@@ -9,6 +9,7 @@ import cramjam
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.remote_write.messages import DOUBLE, INT64, STRING, messages
+from primus_lens_exporter.remote_write.protobuf import SampleFrames, double, field
 from primus_lens_exporter.samples import Sample, Series
 
 HEADERS = {
@@ -37,14 +38,14 @@ def identify(name: str, labels: Labels) -> bytes:
 
 def encode(samples: Sequence[Sample]) -> bytes:
     """A request's body. Times of one series rise, as `SampleBuilder` makes them."""
-    request = WriteRequest()
+    frames, request = SampleFrames(), []
     for series, points in by_series(samples).items():
-        message = request.timeseries.add()
-        message.MergeFromString(series.id)
-        add = message.samples.add
+        message = [series.id]
         for _, at, value in points:
-            add(value=value, timestamp=at)
-    return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+            before, time = frames[at]
+            message += before, double(value), time
+        request.append(field(1, b"".join(message)))
+    return bytes(cramjam.snappy.compress_raw(b"".join(request)))
 
 
 def by_series(samples: Sequence[Sample]) -> dict[Series, list[Sample]]:
