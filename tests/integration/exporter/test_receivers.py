@@ -92,7 +92,7 @@ async def test_nan_is_sent_as_a_plain_one(rank, spoken, send_to, start):
         await sent.wait(2, "samples_total", result="sent")
     (found,) = spoken[0].samples("primus_lens_wandb_metric", start + 600).values() or [[]]
     if isinstance(spoken[0], VICTORIA_METRICS):
-        assert found == []  # it keeps no NaN: docs/metrics.md says what to ask instead
+        assert found == []  # it keeps no NaN
     else:
         assert [math.isnan(float(text)) for _, text in found] == [True, True]
 
