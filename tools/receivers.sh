@@ -19,8 +19,8 @@ sources=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/nul
 debian=$(awk '/^URIs:/ {print $2} /^deb / {print $2}' <<<"$sources" | sed 's#/$##' |
     awk '/\/debian$/ {if (!found++) print}')
 [ -n "$debian" ] || {
-    echo "receivers.sh: no Debian among this machine's apt sources" >&2
-    exit 1
+    echo "receivers.sh: not on Debian: the tests that need ${wanted[*]} are skipped" >&2
+    exit 0
 }
 cat >"$work/sources/sid.sources" <<END
 Types: deb
