@@ -151,10 +151,10 @@ class Spool:
         """A clock is written each second, by number; the name of its series but once."""
         kept = {series: clock for series, clock in commit.clocks.items() if clock}
         starts = {series: start for series, start in commit.starts.items() if start}
-        ids = _number(db, self._ids, kept.keys() | starts.keys())
-        rows = [(ids[series], *clock) for series, clock in kept.items()]
+        ids = _number(db, self._ids, itertools.chain(kept, starts))
+        rows = ((ids[series], *clock) for series, clock in kept.items())
         db.executemany("replace into clock values (?, ?, ?)", rows)
-        counters = [(ids[series], *start) for series, start in starts.items()]
+        counters = ((ids[series], *start) for series, start in starts.items())
         db.executemany("replace into counter values (?, ?, ?)", counters)
         return _forget(db, ids, commit.clocks.keys() - kept.keys())
 
