@@ -20,11 +20,12 @@ from primus_lens_toolkit.web_settings import Address, WebSettings
 from prometheus_client import CollectorRegistry
 
 BIG = 20 << 20
+SLOW = 2.0  # seconds
 SHUT = (ssl.SSLError, ConnectionError)  # what a client sees that TLS does not let in
 
 
 class Site:
-    """Serves `/` and `/big`, which has 20 MB, from a thread of its own."""
+    """Serves `/`, `/big`, which has 20 MB, and `/slow`, from a thread of its own."""
 
     def __init__(self, config=None, **settings):
         self.settings = WebSettings(web_config_file=config, **settings)
@@ -35,10 +36,16 @@ class Site:
 
     async def _serve(self):
         async def page(request):
-            return web.Response(body=b"ok" if request.path == "/" else b"x" * BIG)
+            if request.path == "/slow":
+                await asyncio.sleep(SLOW)
+            return web.Response(body=b"x" * BIG if request.path == "/big" else b"ok")
+
+        async def read(request):
+            return web.Response(body=await request.read())
 
         app = web.Application()
-        app.add_routes([web.get("/", page), web.get("/big", page)])
+        app.add_routes([web.get("/", page), web.get("/big", page), web.get("/slow", page)])
+        app.add_routes([web.post("/read", read)])
         where, rejections = Address("127.0.0.1", 0), Rejections(self.registry, "test_")
         self.loop = asyncio.get_running_loop()
         try:

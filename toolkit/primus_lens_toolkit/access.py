@@ -8,11 +8,14 @@ that is in time must not notice. aiohttp itself bounds request lines, headers an
 from __future__ import annotations
 
 import asyncio
+import enum
 import fcntl
+import socket
+import struct
 import termios
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.typedefs import Handler
 
 from primus_lens_toolkit.passwords import Busy
@@ -23,6 +26,16 @@ from primus_lens_toolkit.web_settings import WebSettings
 
 KEEPALIVE_SECONDS = 120.0  # more than a scrape interval, and than an API server keeps its own
 LINGERING_SECONDS = 1.0  # for a body that nobody wanted
+STALLED_SECONDS = 2.0  # without a byte taken; a lost packet is sent again sooner
+BYTES_ACKED = 120  # in struct tcp_info
+
+
+class Waiting(enum.IntEnum):
+    """What a connection waits for its client to do; the lowest loses its place first."""
+
+    NEXT_REQUEST = 0
+    REQUEST = 1
+    TAKE_RESPONSE = 2
 
 
 class Connection(web.RequestHandler):
@@ -33,10 +46,14 @@ class Connection(web.RequestHandler):
     keep-alive timeout is for connections on which nothing is under way.
     """
 
-    __slots__ = ("_due", "_idle", "_rejections", "_settings", "_web_config", "_wire", "gone")
+    __slots__ = (
+        "_asked", "_body", "_due", "_idle", "_rejections", "_settings", "_since", "_socket",
+        "_taken", "_taken_at", "_untaken", "_web_config", "_wire", "gone",
+    )  # fmt: skip
 
     def __init__(
         self,
+        accepted: socket.socket,
         server: web.Server,
         web_config: WebConfigFile,
         settings: WebSettings,
@@ -55,7 +72,13 @@ class Connection(web.RequestHandler):
         self._web_config = web_config
         self._settings = settings
         self._rejections = rejections
+        self._socket = accepted
         self._wire: asyncio.Transport | None = None
+        self._asked = False  # whether a whole request has come, but for its body
+        self._body: StreamReader | None = None
+        self._untaken = False
+        self._taken = 0
+        self._taken_at = 0.0
         self._expect_within(settings.web_read_timeout_seconds)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,22 +94,27 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if not self.gone.done():
             self.gone.set_result(None)
+            if self._asked and not self._idle:
+                self._rejections.count("client_left")
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._idle:
             self._expect_within(self._settings.web_read_timeout_seconds)
         super().data_received(data)
+        self._asked = self._asked or bool(self._messages)
 
-    def answering(self) -> None:
+    def answering(self, request: web.BaseRequest) -> None:
         """The headers of a request are complete."""
         self._expect_within(self._settings.web_write_timeout_seconds)
+        self._asked, self._body = True, request.content
 
     async def finish_response(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
         """Sends the response; what does not fit into the kernel's buffer stays in ours."""
-        finished = await super().finish_response(*arguments)
-        self._idle = True
-        return finished
+        response, reset = await super().finish_response(*arguments)
+        self._idle = not (reset or self.transport is None or self.transport.is_closing())
+        self._since = self._loop.time()
+        return response, reset
 
     def handle_error(
         self,
@@ -103,11 +131,30 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    def cut_if_slow(self, now: float) -> None:
-        """Call about once a second."""
-        if self._wire is None or self.gone.done() or now <= self._due:
+    def waiting(self, now: float) -> tuple[Waiting, float] | None:
+        """What it waits for its client to do, and since when; None while the server is at work."""
+        if self._untaken:
+            stalled = now - self._taken_at >= STALLED_SECONDS
+            return (Waiting.TAKE_RESPONSE, self._taken_at) if stalled else None
+        if self._idle:
+            return Waiting.NEXT_REQUEST, self._since
+        if not self._asked or (self._body is not None and not self._body.is_eof()):
+            return Waiting.REQUEST, self._since
+        return None
+
+    def on_the_wire(self) -> bool:
+        """Whether the kernel holds bytes of it: a request to be read, a response to be taken."""
+        return any(_queued(self._socket, each) for each in (termios.FIONREAD, termios.TIOCOUTQ))
+
+    def look(self, now: float) -> None:
+        """Cut it off if it is too slow. Call about once a second."""
+        if self._wire is None or self.gone.done():
             return
-        if not self._idle or _untaken(self._wire):
+        taken = _acknowledged(self._socket)
+        if taken != self._taken or not self._untaken:
+            self._taken, self._taken_at = taken, now
+        self._untaken = _queued(self._socket, termios.TIOCOUTQ) > 0
+        if now > self._due and (self._untaken or not self._idle):
             self._rejections.count("slow_client")
             self.cut()
 
@@ -115,19 +162,33 @@ class Connection(web.RequestHandler):
         """Drop what is unsent: closing politely would wait for the client to take it."""
         if self._wire is not None:
             self._wire.abort()
+        self.gone.cancel()
 
     def _expect_within(self, seconds: float) -> None:
         self._idle = False
-        self._due = self._loop.time() + seconds
+        self._asked, self._body = False, None
+        self._since = self._loop.time()
+        self._due = self._since + seconds
 
 
-def _untaken(wire: asyncio.Transport) -> bool:
-    """Whether bytes are still to be sent, or unacknowledged by the client (SIOCOUTQ, tcp(7)).
+def _queued(connection: socket.socket, direction: int) -> int:
+    """Bytes in the kernel's queue: SIOCINQ or SIOCOUTQ of tcp(7), by their other names.
 
     asyncio's own count leaves out what its TLS layer has handed to the socket below it.
     """
-    descriptor = wire.get_extra_info("socket").fileno()
-    return descriptor >= 0 and any(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+    if connection.fileno() < 0:
+        return 0
+    count: int = struct.unpack("i", fcntl.ioctl(connection, direction, bytes(4)))[0]
+    return count
+
+
+def _acknowledged(connection: socket.socket) -> int:
+    """How many bytes the client has taken so far (tcpi_bytes_acked of linux/tcp.h)."""
+    if connection.fileno() < 0:
+        return 0
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_ACKED + 8)
+    taken: int = struct.unpack_from("Q", info, BYTES_ACKED)[0] if len(info) > BYTES_ACKED else 0
+    return taken
 
 
 def guard(application: web.Application, web_config: WebConfigFile, rejections: Rejections) -> None:
@@ -136,7 +197,7 @@ def guard(application: web.Application, web_config: WebConfigFile, rejections: R
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if isinstance(request.protocol, Connection):
-            request.protocol.answering()
+            request.protocol.answering(request)
         passwords = web_config.current.passwords
         try:
             if passwords and not await passwords.admit(request.headers.get("Authorization", "")):

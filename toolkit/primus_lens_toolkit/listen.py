@@ -14,19 +14,22 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
 
-from primus_lens_toolkit.access import Connection, guard
+from primus_lens_toolkit.access import Connection, Waiting, guard
 from primus_lens_toolkit.errors import CannotStart
 from primus_lens_toolkit.rejections import Rejections
+from primus_lens_toolkit.warn_once import WarnOnce
 from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
 from primus_lens_toolkit.web_settings import Address, WebSettings
 
 SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end
 BACKLOG = 128  # connections that the kernel holds until they are accepted
+RETRY_SECONDS = 0.01  # after a connection gave way to one that could not be accepted
 LOOK_SECONDS = 1.0  # between looks at slow clients and at the configuration
 
 Tls = Callable[[], ssl.SSLContext | None]
@@ -56,6 +59,8 @@ class Server:
         self._rejections = rejections
         self._tls = tls
         self._open: dict[asyncio.Task[None], Connection] = {}
+        self._displaced: set[asyncio.Task[None]] = set()
+        self._warn_once = WarnOnce(log)
         self._tasks = [asyncio.create_task(self._accept(each)) for each in listeners]
         self._tasks.append(asyncio.create_task(self._look()))
 
@@ -70,7 +75,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
         await self._runner.cleanup()
-        await _cancel(list(self._open))
+        await _cancel([*self._open, *self._displaced])
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -81,21 +86,42 @@ class Server:
             except ConnectionError:
                 continue  # it went away in the queue
             except OSError as error:
-                log.warning("cannot accept connections", extra={"error": str(error)})
-                await asyncio.sleep(LOOK_SECONDS)  # no descriptors: some may come free
+                await self._cannot_accept(error)
                 continue
-            if len(self._open) >= self._settings.web_max_connections:
+            if len(self._open) >= self._settings.web_max_connections and not self._make_room():
                 self._rejections.count("too_many_connections")
                 accepted.close()
                 continue
-            connection = self._connection()
+            connection = self._connection(accepted)
             task = loop.create_task(self._serve(accepted, connection))
             self._open[task] = connection
-            task.add_done_callback(self._open.pop)
+            task.add_done_callback(self._ended)
 
-    def _connection(self) -> Connection:
-        assert self._runner.server is not None
-        return Connection(self._runner.server, self._web_config, self._settings, self._rejections)
+    async def _cannot_accept(self, error: OSError) -> None:
+        """No descriptors, as a rule: the connection stays in the kernel's queue meanwhile."""
+        self._rejections.count("accept_error")
+        self._warn_once(str(error.errno), "cannot accept connections", error=str(error))
+        await asyncio.sleep(RETRY_SECONDS if self._make_room() else LOOK_SECONDS)
+
+    def _make_room(self) -> bool:
+        """End the connection that has waited for its client longest; False where none does."""
+        task = longest_waiting(self._open, asyncio.get_running_loop().time())
+        if task is None:
+            return False
+        self._rejections.count("displaced")
+        del self._open[task]
+        self._displaced.add(task)
+        task.cancel()
+        return True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._open.pop(task, None)
+        self._displaced.discard(task)
+
+    def _connection(self, accepted: socket.socket) -> Connection:
+        server = self._runner.server
+        assert server is not None
+        return Connection(accepted, server, self._web_config, self._settings, self._rejections)
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         """As long as the connection lasts."""
@@ -124,7 +150,22 @@ class Server:
             await asyncio.sleep(LOOK_SECONDS)
             self._web_config.look()
             for connection in list(self._open.values()):
-                connection.cut_if_slow(loop.time())
+                connection.look(loop.time())
+
+
+def longest_waiting(
+    connections: Mapping[asyncio.Task[None], Connection], now: float
+) -> asyncio.Task[None] | None:
+    """Whose client has kept it waiting longest. None that a request or a response is under way on.
+
+    First those without a request, then those whose request is not whole, then those that take
+    nothing of their response: whoever opens connections only to hold them locks nobody out.
+    """
+    waiting = [(since, task) for task, each in connections.items() if (since := each.waiting(now))]
+    for (kind, _), task in sorted(waiting, key=itemgetter(0)):
+        if kind is Waiting.TAKE_RESPONSE or not connections[task].on_the_wire():
+            return task
+    return None
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

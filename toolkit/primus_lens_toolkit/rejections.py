@@ -7,9 +7,12 @@ from prometheus_client import CollectorRegistry, Counter
 
 REASONS = (
     "too_many_connections",
+    "displaced",
+    "accept_error",
     "tls_handshake",
     "client_certificate",
     "slow_client",
+    "client_left",
     "bad_request",
     "method",
     "unauthorized",

@@ -44,7 +44,9 @@ class WebSettings(LogSettings):
         metavar="FILE",
     )
     web_max_connections: int = limit(
-        "--web.max-connections", "connections at once; further ones are closed and counted", 64
+        "--web.max-connections",
+        "connections at once; for a further one, that which has been idle longest is closed",
+        64,
     )
     web_read_timeout_seconds: int = limit(
         "--web.read-timeout-seconds",

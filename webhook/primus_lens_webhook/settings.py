@@ -20,7 +20,7 @@ class Settings(WebSettings, Options):
 
     web_max_connections: int = limit(
         "--web.max-connections",
-        "connections at once on each port; further ones are closed and counted",
+        "connections at once on each port; for a further one, the longest idle one is closed",
         512,  # an API server opens one for each pod that is being created
     )
     web_write_timeout_seconds: int = limit(

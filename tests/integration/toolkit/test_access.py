@@ -169,16 +169,93 @@ def answers(there):
         return there.status() == 200
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
-def test_the_65th_connection_is_closed_at_once(site, authority, encrypted):
-    there = site(authority.config() if encrypted else None)
+GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+# What each of many clients sends, and what it waits for before the next one comes.
+HOLDERS = {
+    "nothing": b"",
+    "half a request": b"GET / HTTP/1.1\r\nHost: ",
+    "half a body": b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx",
+    "keep-alive": GET % b"/",
+}
+
+
+def hold(stack, there, sent):
+    """A client that sends this, takes a short answer where there is one, and stays."""
+    client = stack.enter_context(there.raw())
+    client.sendall(sent)
+    if sent.startswith(b"GET") and sent.endswith(b"\r\n\r\n"):
+        assert client.recv(1000)
+    return client
+
+
+@pytest.mark.parametrize("sent", HOLDERS.values(), ids=HOLDERS)
+def test_who_has_kept_the_server_waiting_longest_gives_way(site, sent):
+    there = site()
+    with contextlib.ExitStack() as stack:
+        first, second, *_ = [hold(stack, there, sent) for _ in range(64)]
+        assert there.status() == 200
+        assert closed(first)
+        assert select.select([second], [], [], 0)[0] == []
+        assert there.refused("displaced") == 1
+        assert there.refused("too_many_connections") == 0
+
+
+def test_an_idle_connection_gives_way_before_one_that_is_being_used(site):
+    there = site(web_max_connections=2)
+    with contextlib.ExitStack() as stack:
+        begun, idle = hold(stack, there, HOLDERS["half a request"]), hold(stack, there, GET % b"/")
+        assert there.status() == 200
+        assert closed(idle)
+        begun.sendall(b"x\r\n\r\n")
+        assert begun.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_handshake_that_does_not_end_gives_way(site, authority):
+    there = site(authority.config())
     with contextlib.ExitStack() as stack:
         for _ in range(64):
             stack.enter_context(there.raw())
-        assert closed(stack.enter_context(there.raw()))
-        assert there.refused("too_many_connections") == 1
+        until(lambda: tls_answers(there, authority))
+
+
+def tls_answers(there, authority):
+    with contextlib.suppress(*sites.SHUT):
+        return there.status(tls=authority.trusting()) == 200
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_clients_that_take_no_response_give_way(site, authority, encrypted):
+    there = site(authority.config() if encrypted else None, web_max_connections=4)
     tls = authority.trusting() if encrypted else None
-    until(lambda: answers(there) if not tls else there.status(tls=tls) == 200)
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(there.client(tls)).request("GET", "/big")
+        until(lambda: tls_answers(there, authority) if encrypted else answers(there), 10)
+        assert there.refused("slow_client") == 0
+
+
+@pytest.mark.exhaustive
+def test_a_client_that_takes_its_response_slowly_keeps_its_place(site):
+    there = site(web_max_connections=1)
+    with there.raw() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client.sendall(GET % b"/big")
+        for _ in range(60):
+            assert client.recv(1 << 18)
+            assert not answers(there)
+            time.sleep(0.1)
+
+
+def test_nobody_gives_way_while_all_are_being_served(site):
+    there = site(web_max_connections=2)
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(there.raw()) for _ in range(2)]
+        for client in busy:
+            client.sendall(GET % b"/slow")
+        until(lambda: not answers(there))
+        assert there.refused("too_many_connections") >= 1
+        assert [client.recv(1000)[:12] for client in busy] == [b"HTTP/1.1 200"] * 2
 
 
 def test_other_methods_than_get_and_head_are_refused(site):
