@@ -41,11 +41,12 @@ def late(*arguments, **data):
 
 
 class Exporter:
-    def __init__(self, root, *flags, wrapper=(), environ=()):
+    def __init__(self, root, *flags, wrapper=(), environ=(), tls=None):
         self.root = root
+        self.tls = tls
         self.environ = {**clean_environ(), **dict(environ)}
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.command = [*wrapper, sys.executable, "-m", "primus_lens_cli", "exporter"]
         self.command += ["--web.listen-address", f"127.0.0.1:{self.port}", *flags]
         if root is not None:
@@ -70,7 +71,7 @@ class Exporter:
 
     def get(self, path, **headers):
         return urllib.request.urlopen(
-            urllib.request.Request(self.url + path, headers=headers), timeout=5
+            urllib.request.Request(self.url + path, headers=headers), timeout=5, context=self.tls
         )
 
     def status(self, path):

@@ -14,8 +14,10 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import ACCEPT_ENCODING
 from isal import igzip
 from multidict import MultiMapping
+from primus_lens_toolkit.content_coding import VARY, takes_gzip
 from primus_lens_toolkit.health import Handler
 
 from primus_lens_exporter.live.downsampling import Point
@@ -161,8 +163,9 @@ def _json(request: web.Request, body: bytes, status: int = 200) -> web.Response:
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
+        **VARY,
     }
-    if len(body) > GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+    if len(body) > GZIP_BYTES and takes_gzip(request.headers.getall(ACCEPT_ENCODING, ())):
         body = igzip.compress(body, 1)
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=body, status=status, headers=headers)

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from aiohttp import web
+from aiohttp.hdrs import ACCEPT_ENCODING
 from primus_lens_toolkit import health
+from primus_lens_toolkit.content_coding import VARY, takes_gzip
 
 from primus_lens_exporter.live import static
 from primus_lens_exporter.live.api import Api
@@ -24,8 +27,8 @@ def application(
     """All routes: `/metrics`, health and readiness under both usual names, the live page."""
 
     async def metrics(request: web.Request) -> web.StreamResponse:
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
-            headers = {"Content-Type": TEXT_FORMAT, "Content-Encoding": "gzip"}
+        if takes_gzip(request.headers.getall(ACCEPT_ENCODING, ())):
+            headers = {"Content-Type": TEXT_FORMAT, "Content-Encoding": "gzip", **VARY}
             return web.Response(body=page.gzipped(), headers=headers)
         return await _in_parts(request, page.plain())
 
@@ -38,11 +41,13 @@ def application(
 
 async def _in_parts(request: web.Request, parts: list[bytes]) -> web.StreamResponse:
     """A body of many megabytes, without a copy of it in one piece."""
-    response = web.StreamResponse(headers={"Content-Type": TEXT_FORMAT})
+    response = web.StreamResponse(headers={"Content-Type": TEXT_FORMAT, **VARY})
     response.content_length = sum(map(len, parts))
     with contextlib.suppress(ConnectionResetError):  # the client has seen enough
         await response.prepare(request)
         for part in parts if request.method != "HEAD" else ():
             await response.write(part)
+            # Time to notice that the client has gone: asyncio logs each further write to TLS.
+            await asyncio.sleep(0)
         await response.write_eof()
     return response

@@ -2,12 +2,13 @@
 import gzip
 import os
 import shutil
+import socket
 import subprocess
 import urllib.request
 
 import pytest
 
-from support import serving
+from support import serving, sites
 from support.serving import record, until
 
 
@@ -61,6 +62,19 @@ def test_gzip_is_the_same_page(filled):
         assert "primus_lens_exporter_build_info" in page
 
 
+@pytest.mark.parametrize(("takes", "coding"), [("gzip", "gzip"), ("gzip;q=0", None), ("*", "gzip")])
+def test_a_page_has_the_coding_that_the_client_takes(filled, takes, coding):
+    with filled.get("/metrics", **{"Accept-Encoding": takes}) as response:
+        assert response.headers["Content-Encoding"] == coding
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/runs"])
+@pytest.mark.parametrize("takes", ["gzip", "identity"])
+def test_caches_are_told_that_the_coding_was_chosen(filled, path, takes):
+    with filled.get(path, **{"Accept-Encoding": takes}) as response:
+        assert response.headers["Vary"] == "Accept-Encoding"
+
+
 def test_content_type(filled):
     with filled.get("/metrics") as response:
         assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -81,6 +95,29 @@ def test_a_client_that_goes_in_the_middle_of_a_page(tmp_path, rank):
             with exporter.get("/metrics") as response:
                 response.read(size)
         assert exporter.status("/metrics") == 200
+
+
+def test_clients_that_go_before_they_read_are_counted_and_not_logged(tmp_path, rank):
+    rows = (record(**{f"key{step}/{n}": n for n in range(100)}) for step in range(100))
+    (rank / "wandb_metrics.jsonl").write_bytes(b"".join(rows))
+    authority = sites.Authority(tmp_path)
+    flags = "--limits.keys-per-rank=20000", f"--web.config.file={authority.config()}"
+    exporter = serving.Exporter(tmp_path / "records", *flags, tls=authority.trusting())
+    with exporter:
+        until(lambda: "key99/99" in exporter.page())
+        for _ in range(10):
+            leave(exporter)
+        left = 'primus_lens_exporter_http_rejected_total{reason="client_left"}'
+        until(lambda: exporter.value(left) > 0)
+    assert "logger=asyncio" not in exporter.log
+
+
+def leave(exporter):
+    """Ask for the page over TLS, and reset the connection."""
+    plain = socket.create_connection(("localhost", exporter.port))
+    with exporter.tls.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
 
 
 def test_head_has_no_body(filled):
