@@ -24,6 +24,7 @@ with atheris.instrument_imports(include=["primus_lens_exporter"]):
     from primus_lens_exporter.reading.tenant import Tenants
     from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
 
 LINE_BYTES = 256  # small, so that its edges are met
@@ -40,7 +41,7 @@ class Holder:
     """A pod's rank, with its quota."""
 
     def __init__(self):
-        tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
+        tenant = Tenants(ReadingSettings(), Counts(), PodCache(), OpenFiles(1000)).directory("x")
         self.path, self.quota, self.history_quota = "x", tenant.quota, tenant.history_quota
 
     def logged(self, _run_id):

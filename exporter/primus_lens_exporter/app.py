@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import dataclasses
 import gc
 import logging
-import resource
 from collections.abc import Coroutine, Sequence
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit import listen
+from primus_lens_toolkit import descriptors, listen
 from primus_lens_toolkit.kubernetes_api import Api
 
 from primus_lens_exporter.live.health import health
@@ -25,6 +25,7 @@ from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.safe_open import require_openat2
 from primus_lens_exporter.reading.sources import (
     DirectorySource,
@@ -49,10 +50,12 @@ log = logging.getLogger(__name__)
 async def serve(settings: Settings) -> None:
     """Export until SIGTERM or SIGINT.
 
-    Raises CannotListen, NoOpenat2, NotConfigured and CannotSend.
+    Raises CannotListen, NoOpenat2, NotConfigured, CannotSend and TooFewDescriptors.
     """
     require_openat2()
-    _raise_file_limit()
+    parts = descriptors.parts(settings.web_max_connections)
+    settings = dataclasses.replace(settings, web_max_connections=parts.connections)
+    open_files = OpenFiles(parts.files)
     keep_freed_memory()
     telemetry, pods = Telemetry(), PodCache()
     store = Store(settings)
@@ -60,7 +63,7 @@ async def serve(settings: Settings) -> None:
         if settings.of_pods:
             informer = _informer(settings, telemetry, pods)
             stack.callback(informer.stop)
-        follower = _follower(store, settings, telemetry.reading, pods)
+        follower = _follower(store, settings, telemetry.reading, pods, open_files)
         stack.callback(follower.close)
         work = [follower.run()]
         for protocol in (remote_write, otlp):
@@ -68,7 +71,7 @@ async def serve(settings: Settings) -> None:
             if outbox is None:
                 continue
             # Counted once: its own view of the same files is not on the page.
-            sender = _follower(outbox, settings, Counts(), pods)
+            sender = _follower(outbox, settings, Counts(), pods, open_files)
             stack.callback(sender.close)
             stack.callback(outbox.close)  # before the sender lets go of its files
             work += [sender.run(), outbox.run()]
@@ -112,10 +115,12 @@ def _informer(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodIn
     return informer
 
 
-def _follower(consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache) -> Follower:
+def _follower(
+    consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache, open_files: OpenFiles
+) -> Follower:
     """What reads all sources for one consumer."""
     watcher = Watcher()
-    tenants = Tenants(settings, counts, pods)
+    tenants = Tenants(settings, counts, pods, open_files)
     sources: list[Source] = [
         DirectorySource(str(path.resolve()), tenants, settings, watcher)
         for path in settings.records_path
@@ -128,13 +133,6 @@ def _follower(consumer: Consumer, settings: Settings, counts: Counts, pods: PodC
         for path in settings.records_shared_path
     ]
     return Follower(sources, consumer, settings, counts, watcher)
-
-
-def _raise_file_limit() -> None:
-    """One descriptor a file: the usual soft limit of 1024 is soon too low."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    log.debug("file limit", extra={"before": soft, "after": hard})
 
 
 def keep_freed_memory() -> None:

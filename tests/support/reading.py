@@ -6,6 +6,7 @@ import time
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.rank import RankFiles
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
@@ -42,7 +43,7 @@ class Reader:
 
     def __init__(self, root, consumer, *, hold, kind=SafeDirectory):
         options, self.watcher = ReadingSettings(), Watcher()
-        tenants = Tenants(options, Counts(), PodCache())
+        tenants = Tenants(options, Counts(), PodCache(), OpenFiles(1000))
         self.root = kind(str(root), hold=hold)
         directory = tenants.directory
         volume = Volume(self.root, ".", directory("."), directory, options, self.watcher)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 
 from aiohttp import web
 from primus_lens_hook import __version__
-from primus_lens_toolkit import listen
+from primus_lens_toolkit import descriptors, listen
 from primus_lens_toolkit.kubernetes_api import Api
 
 from primus_lens_webhook.ca.files import CertificateFiles
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 async def serve(settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT. Raises CannotStart."""
+    ports = 2
+    parts = descriptors.parts(ports * settings.web_max_connections)
+    settings = dataclasses.replace(settings, web_max_connections=parts.connections // ports)
     telemetry = Telemetry()
     async with contextlib.AsyncExitStack() as stack:
         certificates = _certificates(settings, stack)

@@ -20,7 +20,7 @@ REFUSALS = (
 )  # fmt: skip
 LIMITS = (
     "bytes_per_tick", "seconds_per_tick", "files_per_pod", "ranks_per_volume",
-    "directory_entries", "trails_per_pod",
+    "directory_entries", "trails_per_pod", "open_files",
 )  # fmt: skip
 
 

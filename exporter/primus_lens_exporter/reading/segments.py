@@ -156,7 +156,7 @@ class Segments:
         return f"{self._directory}/{entry.name}"
 
     def _open(self, entry: Entry, before: dict[str, Segment]) -> Segment | None:
-        if not self._tenant.may_open():
+        if not self._tenant.may_open(hold=self._root.hold):
             self.stale = True  # there may be room at the next look
             return None
         name = self._name(entry)
@@ -171,7 +171,7 @@ class Segments:
             self.stale = True
             return None
         self.read_errors.lift(entry.name)
-        self._tenant.files += 1
+        self._tenant.opened(hold=self._root.hold)
         self._events["opened"] += 1
         self._take_place(file, before.get(name))
         self.let_go(file)
@@ -216,5 +216,5 @@ class Segments:
     def _drop(self, file: Segment) -> None:
         del self._files[file.tail.id]
         file.tail.detach()
-        self._tenant.files -= 1
+        self._tenant.closed(hold=self._root.hold)
         self._events["closed"] += 1

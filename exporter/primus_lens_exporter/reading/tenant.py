@@ -18,6 +18,7 @@ from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.pod import Pod
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import CHUNK
 
@@ -49,6 +50,7 @@ class Tenant:
         settings: ReadingSettings,
         counts: Counts,
         node: Quota,
+        open_files: OpenFiles,
         pods: Identities | None = None,
     ) -> None:
         self.name = name
@@ -61,6 +63,8 @@ class Tenant:
         """Being followed now."""
         self.infos = 0
         """Descriptions of runs that are kept for it now."""
+        self._held = 0
+        self._open_files = open_files
         self._bytes_left = 0
         self._seconds_left = 0.0
         self._look_at = 0.0
@@ -136,12 +140,24 @@ class Tenant:
         """What looking at a directory has cost."""
         self._look_at = max(self._look_at, now - BURST_SECONDS) + SHARE * seconds
 
-    def may_open(self) -> bool:
-        """Whether one more file may be followed."""
-        if self.files < self._settings.limits_files_per_pod:
-            return True
-        self.limited("files_per_pod")
-        return False
+    def may_open(self, *, hold: bool) -> bool:
+        """Whether one more file may be followed; `hold`: with a descriptor that stays open."""
+        if self.files >= self._settings.limits_files_per_pod:
+            self.limited("files_per_pod")
+            return False
+        return not hold or self._open_files.may_open(self._held, self._counts)
+
+    def opened(self, *, hold: bool) -> None:
+        """One more file is followed."""
+        self.files += 1
+        self._held += hold
+        self._open_files.held += hold
+
+    def closed(self, *, hold: bool) -> None:
+        """One file is followed no longer."""
+        self.files -= 1
+        self._held -= hold
+        self._open_files.held -= hold
 
     def keep_infos(self, before: int, wanted: int) -> int:
         """How many descriptions of runs a rank may keep that kept so many before."""
@@ -185,18 +201,21 @@ class Tenant:
 
 
 class Tenants:
-    """Makes tenants that share one node's quota."""
+    """Makes tenants that share one node's quota, and one process's descriptors."""
 
-    def __init__(self, settings: ReadingSettings, counts: Counts, pods: Identities) -> None:
+    def __init__(
+        self, settings: ReadingSettings, counts: Counts, pods: Identities, open_files: OpenFiles
+    ) -> None:
         self._settings = settings
         self._counts = counts
         self._pods = pods
+        self._open_files = open_files
         self._node = Quota(settings.limits_series_per_node, "series_per_node")
 
     def pod(self, uid: str) -> Tenant:
         """The pod with this UID."""
-        return Tenant(uid, self._settings, self._counts, self._node, self._pods)
+        return Tenant(uid, self._settings, self._counts, self._node, self._open_files, self._pods)
 
     def directory(self, name: str) -> Tenant:
         """Whoever writes to a plain directory."""
-        return Tenant(name, self._settings, self._counts, self._node)
+        return Tenant(name, self._settings, self._counts, self._node, self._open_files)

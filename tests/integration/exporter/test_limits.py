@@ -13,6 +13,7 @@ import pytest
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
@@ -97,7 +98,7 @@ def test_lines_that_are_too_long(tmp_path):
 
 
 def test_looking_takes_a_twentieth_of_the_time():
-    tenant = Tenants(ReadingSettings(), Counts(), PodCache()).directory("x")
+    tenant = Tenants(ReadingSettings(), Counts(), PodCache(), OpenFiles(1000)).directory("x")
     looks = []
     for tenths in range(1000):
         while tenant.may_look(tenths / 10):
