@@ -75,6 +75,13 @@ def test_a_log_in_logfmt_is_an_event_a_line(log_of):
     assert lines[-1].endswith("msg=stopped")
 
 
+def test_a_hangup_does_not_end_it(exporter):
+    exporter.process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        exporter.process.wait(timeout=1)
+    assert exporter.status("/metrics") == 200
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order_while_it_reads(tmp_path, rank, number):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import signal
 import socket
 import ssl
+import subprocess
 
 import jsonpatch
 import pytest
@@ -107,6 +109,13 @@ def test_plain_http_gets_nothing_on_the_port_of_api_servers(webhook):
 def test_people_and_probes_have_a_port_of_their_own(webhook, path):
     assert webhook.status(path) == 200
     assert webhook.post(b"{}", path=path)[0] == 404
+
+
+def test_a_hangup_does_not_end_it(webhook):
+    webhook.process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        webhook.process.wait(timeout=1)
+    assert webhook.ask(review())["allowed"]
 
 
 @pytest.mark.exhaustive
