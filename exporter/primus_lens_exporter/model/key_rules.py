@@ -18,7 +18,17 @@ from primus_lens_toolkit import yaml_text
 QUIET = re2.Options()
 QUIET.log_errors = False  # it would write to stderr by itself
 LABEL_NAME = re2.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-RESERVED = ("primus_lens_", "process_", "python_", "go_", "up", "scrape_")
+# Ours; what Prometheus adds to each scrape, and what its alerts are; what describes a process, as
+# its guide "Writing client libraries" has it, ours among them; OpenTelemetry's target_info.
+RESERVED = re2.compile(
+    "primus_lens_.*"
+    "|up|scrape_(duration_seconds|samples_scraped|samples_post_metric_relabeling|series_added"
+    "|timeout_seconds|sample_limit|body_size_bytes)"
+    "|ALERTS|ALERTS_FOR_STATE"
+    "|process_(cpu_seconds(_total)?|start_time_seconds|threads|open_fds|max_fds|heap_bytes"
+    "|(virtual|resident)_memory_bytes|virtual_memory_max_bytes|network_(receive|transmit)_bytes_total)"
+    "|target_info"
+)
 
 
 class NamedKey(NamedTuple):
@@ -80,7 +90,7 @@ def mapping(text: str) -> Named:
         raise ValueError(f"{text}: {error}") from None
     named: dict[str, NamedKey] = {}
     for entry in file.metrics:
-        if not LABEL_NAME.fullmatch(entry.name) or entry.name.startswith(RESERVED):
+        if not LABEL_NAME.fullmatch(entry.name) or RESERVED.fullmatch(entry.name):
             raise ValueError(f"{text}: {entry.name!r} is no metric name, or a reserved one")
         if entry.key in named or any(each.name == entry.name for each in named.values()):
             raise ValueError(f"{text}: {entry.key!r} or {entry.name!r} is there twice")

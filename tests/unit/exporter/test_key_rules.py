@@ -2,8 +2,9 @@
 import time
 
 import pytest
-from primus_lens_exporter.model.key_rules import NamedKey, Pattern, mapping
+from primus_lens_exporter.model.key_rules import RESERVED, NamedKey, Pattern, mapping
 from primus_lens_exporter.model.series_rules import SeriesRules
+from primus_lens_exporter.serving.telemetry import Telemetry
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,39 @@ def test_a_mapping_file(tmp_path):
     path = tmp_path / "names.yaml"
     path.write_text("metrics: [{key: step_ms, name: step_seconds, scale: 0.001, help: a\\b}]")
     assert mapping(str(path)) == {"step_ms": NamedKey("step_seconds", "a\\\\b", 0.001)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "update_norm",
+        "upper_bound",
+        "process_reward_mean",
+        "go_score",
+        "scrape_loss",
+        "python_share",
+    ],
+)
+def test_a_name_that_only_begins_like_a_reserved_one_is_taken(tmp_path, name):
+    path = tmp_path / "names.yaml"
+    path.write_text(f"metrics: [{{key: a, name: {name}}}]")
+    assert mapping(str(path))["a"].name == name
+
+
+@pytest.mark.parametrize("name", ["up", "scrape_samples_scraped", "ALERTS", "target_info"])
+def test_what_prometheus_makes_is_reserved(tmp_path, name):
+    path = tmp_path / "names.yaml"
+    path.write_text(f"metrics: [{{key: a, name: {name}}}]")
+    with pytest.raises(ValueError, match="reserved"):
+        mapping(str(path))
+
+
+def test_all_series_of_the_page_are_reserved():
+    lines = Telemetry().render().decode().splitlines()
+    names = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    names |= {line.partition("{")[0].partition(" ")[0] for line in lines if line[0] != "#"}
+    assert {"process_open_fds", "primus_lens_exporter_series"} <= names
+    assert [name for name in names if not RESERVED.fullmatch(name)] == []
 
 
 @pytest.mark.parametrize(
