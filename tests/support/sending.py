@@ -11,6 +11,7 @@ from primus_lens_exporter.otlp import setup as otlp
 from primus_lens_exporter.otlp.config import endpoint
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.remote_write import setup as remote_write
 from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
@@ -39,7 +40,9 @@ class Sending:
         self.outbox = setup.outbox(self.settings, self.settings, self.telemetry.registry)
 
     async def __aenter__(self):
-        self.follower = app._follower(self.outbox, self.settings, Counts(), PodCache())
+        self.follower = app._follower(
+            self.outbox, self.settings, Counts(), PodCache(), OpenFiles(1000)
+        )
         self.tasks = [
             asyncio.create_task(self.outbox.run()),
             asyncio.create_task(self.follower.run()),

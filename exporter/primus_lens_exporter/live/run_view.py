@@ -46,11 +46,6 @@ def identify(key: object) -> str:
     return hashlib.blake2b(repr(key).encode(), digest_size=9).hexdigest()
 
 
-def moment(series: RunSeries) -> float:
-    """When it logged last; 0 where a pod has written what is no time."""
-    return series.newest if math.isfinite(series.newest) else 0.0
-
-
 def run_of(key: Key) -> Group:
     """The run that a rank belongs to."""
     labels, run_id = key
@@ -63,7 +58,7 @@ def member(key: Key, series: RunSeries, *, current: bool, speed: float | None) -
     now = RankNow(
         id=identify(key),
         name=f"{labels['node_rank']}/{labels['local_rank']}",
-        last_record=moment(series),
+        last_record=series.newest,
         over=series.over or not current,
         losses=series.losses,
         history=series.history,

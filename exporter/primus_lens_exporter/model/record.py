@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from primus_lens_hook import contract
@@ -16,10 +16,15 @@ NON_FINITE = {
 }
 
 
+# Unix seconds, in the years 1970 to 9999. What lies outside, or is not finite, is no time: it would
+# be the oldest or newest of all, and some thousand digits wide wherever times are shown.
+Timestamp = Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]
+
+
 class Record(msgspec.Struct, gc=False):
     """One log call, as `primus_lens_hook.contract` lays it out, or a sample of the system."""
 
-    timestamp: float
+    timestamp: Timestamp
     data: dict[str, Any]
     step: int | float | None = None
     run: str = ""

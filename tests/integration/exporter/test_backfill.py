@@ -217,15 +217,15 @@ def test_only_files_that_overlap_are_open_together(rank, records):
 def test_bad_lines_are_counted_and_cost_nothing_else(rank, records):
     (rank / "wandb_metrics.jsonl").write_bytes(
         record(loss=1) + b'{"timestamp":1,"da' + record(loss=2, timestamp=3) + b"\xff\n[]\n"
-        b'{"timestamp":1e300,"data":{"loss":3}}\n' + b"x" * (2 << 20) + b"\n"
+        b'{"timestamp":1e11,"data":{"loss":3}}\n' + b"x" * (2 << 20) + b"\n"
         b'{"timestamp":NaN,"data":{"loss":3}}\n' + record(loss=4, timestamp=9)[:-1]
     )
     done = run(records)
     assert done.returncode == 0
     assert values(done.stdout) == [1, 2, 4]
-    counts = {"4 ok", "1 torn", "1 invalid_json", "1 wrong_type", "1 repaired", "1 too_long"}
+    counts = {"4 ok", "1 torn", "2 invalid_json", "1 wrong_type", "1 too_long"}
     assert set(done.stderr.splitlines()[1].removeprefix("lines    ").split(", ")) == counts
-    assert "; dropped: 1 future, 1 bad_time" in done.stderr
+    assert "; dropped: 1 future" in done.stderr
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_written(rank, records):

@@ -171,12 +171,13 @@ def test_a_run_that_has_long_been_silent_is_stalled(exporter, log):
     assert hint["text"].startswith("No rank has logged for 50 minutes")
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("timestamp", ["1e300", "-1e300", "-5"])
-def test_times_that_are_none_break_no_answer(exporter, log, timestamp):
-    log(record(loss=1).replace(b"1.5", timestamp.encode()))
+def test_times_that_are_none_are_no_records(exporter, log):
+    bad = [record(loss=2, timestamp=each) for each in (1e300, -1e300, -5)]
+    log(record(loss=1), *bad)
+    exporter.lines("wrong_type", 3)
     (run,) = live.runs(exporter)
-    assert isinstance(run["last_record"], float)
+    assert (run["last_record"], run["headline"]["value"], run["records"]) == (1.5, 1, 1)
+    assert exporter.value('primus_lens_exporter_lag_seconds{path="node_0/rank_1"}') in (0, None)
 
 
 def test_answers_are_compressed_for_those_who_take_it(exporter, log):

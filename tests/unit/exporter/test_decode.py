@@ -28,6 +28,12 @@ def results(chunk):
         (b'{"timestamp":1,"data":{"a":"\xff"}}', "invalid_utf8"),
         (b'{"timestamp":1,"data":{"\xff":1}}', "invalid_utf8"),
         (b'{"timestamp":"now","data":{}}', "wrong_type"),
+        *(
+            (b'{"timestamp":%s,"data":{}}' % none.encode(), "wrong_type")
+            for none in ("-1e300", "-0.001", "253402300800", "1e300", "9" * 400)
+        ),
+        (b'{"timestamp":NaN,"data":{}}', "invalid_json"),
+        (b'{"timestamp":253402300799,"data":{}}', "ok"),
         (b'{"timestamp":1,"data":[]}', "wrong_type"),
         (b'{"timestamp":1,"step":"3","data":{}}', "wrong_type"),
         (GOOD[:-1] + b',"late":true}', "ok"),

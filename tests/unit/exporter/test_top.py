@@ -104,6 +104,7 @@ def test_a_curve_of_anything_fits(values, width):
         (text.age(86_400), "24h"),
         (text.age(200_000), "2d"),
         (text.age(float("inf")), "?"),
+        (text.age(1e300), "?"),
         (text.size(999), "999 B"),
         (text.size(1_500_000), "1.5 MB"),
     ],

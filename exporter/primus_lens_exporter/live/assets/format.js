@@ -27,6 +27,7 @@ export function grouped(x) {
 /** Steps a second; below one with more digits. */
 export function rate(x) {
   if (x === null || x === undefined) return "–";
+  if (x >= 1e9) return number(x, 3);
   return x === 0 ? "0" : x >= 100 ? grouped(x) : String(Number(x.toPrecision(3)));
 }
 
