@@ -22,6 +22,7 @@ from primus_lens_exporter.otlp import setup as otlp
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.informer import PodInformer
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
+from primus_lens_exporter.reading import misplaced
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
@@ -57,6 +58,7 @@ async def serve(settings: Settings) -> None:
     settings = dataclasses.replace(settings, web_max_connections=parts.connections)
     open_files = OpenFiles(parts.files)
     keep_freed_memory()
+    _warn_of_misplaced(settings)
     telemetry, pods = Telemetry(), PodCache()
     store = Store(settings)
     async with contextlib.AsyncExitStack() as stack:
@@ -115,6 +117,19 @@ def _informer(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodIn
     return informer
 
 
+def _warn_of_misplaced(settings: Settings) -> None:
+    """Say which directory was meant, where one was named that holds no records."""
+    root = settings.records_kubelet_root
+    for flag, paths, look in (
+        ("--records.path", settings.records_path, misplaced.records_path),
+        ("--records.kubelet-root", (root,) if root else (), misplaced.kubelet_root),
+        ("--records.shared-path", settings.records_shared_path, misplaced.shared_path),
+    ):
+        for path in paths:
+            if (wrong := look(str(path))) is not None:
+                log.warning("%s names the wrong directory: %s", flag, wrong, extra={"path": path})
+
+
 def _follower(
     consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache, open_files: OpenFiles
 ) -> Follower:
@@ -122,14 +137,14 @@ def _follower(
     watcher = Watcher()
     tenants = Tenants(settings, counts, pods, open_files)
     sources: list[Source] = [
-        DirectorySource(str(path.resolve()), tenants, settings, watcher)
+        DirectorySource(str(path.absolute()), tenants, settings, watcher)
         for path in settings.records_path
     ]
     if settings.records_kubelet_root is not None:
-        root = str(settings.records_kubelet_root.resolve())
+        root = str(settings.records_kubelet_root.absolute())
         sources.append(KubeletSource(root, tenants, settings, watcher))
     sources += [
-        SharedSource(str(path.resolve()), pods, tenants, settings, watcher)
+        SharedSource(str(path.absolute()), pods, tenants, settings, watcher)
         for path in settings.records_shared_path
     ]
     return Follower(sources, consumer, settings, counts, watcher)

@@ -31,6 +31,8 @@ class Entry(NamedTuple):
     status: os.stat_result | None
     """Of the name itself, where it was wanted."""
 
+    is_link: bool = False
+
 
 class Listing:
     """Remembers the directory and the modification time at which it was listed.
@@ -132,6 +134,7 @@ def _entries(
         try:
             if files is not None and files.fullmatch(entry.name):
                 status = entry.stat(follow_symlinks=False)
-            yield Entry(entry.name, entry.is_dir(follow_symlinks=False), status)
+            is_directory = entry.is_dir(follow_symlinks=False)
+            yield Entry(entry.name, is_directory, status, entry.is_symlink())
         except OSError:  # deleted since
             continue

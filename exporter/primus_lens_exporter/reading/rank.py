@@ -59,6 +59,7 @@ class RankFiles:
         self._is_listed = False
         self._runs = Runs(consumer, self, settings.series_grace_seconds)
         self._labels: Labels | None = None
+        self._gone = False
 
     @property
     def files(self) -> int:
@@ -96,7 +97,8 @@ class RankFiles:
         try:
             if self.schedule.begin_scan(now) and self._segments.notice_rewrites():
                 self.schedule.touched(WRITTEN)
-            self._list_if_changed()
+            if not self._gone:  # another rank's may have the name by now
+                self._list_if_changed()
         except OSError as error:
             self._segments.read_errors.note("", error)
         if (labels := self._identify()) is not None:
@@ -128,6 +130,7 @@ class RankFiles:
 
     def gone(self) -> None:
         """The directory is no longer there: what is open is read to its end and closed."""
+        self._gone = True
         self.schedule.listing.close()
         self._segments.delete_all()
         self.schedule.touched(WRITTEN)

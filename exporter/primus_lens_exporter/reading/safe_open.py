@@ -125,16 +125,22 @@ class SafeDirectory:
         finally:
             os.close(place)
 
-    def refresh(self) -> None:
-        """Notice that the directory itself was removed and made anew."""
+    def refresh(self) -> bool:
+        """Notice that the directory was removed; True if another one has its path by now.
+
+        The path itself is the operator's, and may be a link that is set to another directory.
+        """
         if self._fd is None:
-            return
+            return False
         try:
-            same = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+            found = os.stat(self.path)
         except OSError:
-            same = False
-        if not same:
             self.close()
+            return False
+        if os.path.samestat(found, os.fstat(self._fd)):
+            return False
+        self.close()
+        return True
 
     def release(self) -> None:
         """The end of a pass."""

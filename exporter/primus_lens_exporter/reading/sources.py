@@ -8,13 +8,14 @@ source only finds; it opens no file.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from primus_lens_hook import contract
 
+from primus_lens_exporter.reading.layout import POD_UID
 from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import PLACE, SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Identities, Tenants
@@ -23,7 +24,6 @@ from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
 
 # Where the kubelet keeps an emptyDir; unofficial, and the same since 2015.
 EMPTY_DIR = f"{{}}/volumes/kubernetes.io~empty-dir/{contract.RECORDS_VOLUME}"
-POD_UID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 PODS = 1 << 16  # entries of the kubelet's own directory: far more than a node can have
 FRESH_SECONDS = 60.0  # a new pod's volume is soon there, and may soon be gone again
 
@@ -41,20 +41,34 @@ class Source(Protocol):
 
 
 class DirectorySource:
-    """The output path of a training: `node_{n}/rank_{l}/` below one directory."""
+    """The output path of a training: `node_{n}/rank_{l}/` below one directory.
+
+    When another directory has its path, since it is a link to the newest training or was swapped,
+    what was there has ended, and what is there now is read from its beginning.
+    """
 
     def __init__(
         self, path: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
     ) -> None:
         self._root = SafeDirectory(path, hold=True)
-        self._volume = Volume(
-            self._root, TOP, tenants.directory(path), tenants.directory, settings, watcher
-        )
+        self._tenants = tenants
+        self._settings = settings
+        self._watcher = watcher
+        self._volume = self._new_volume()
+        self._refresh_at = 0.0
 
     def volumes(self, now: float) -> Iterable[Volume]:
-        if self._volume.due(now):
-            self._root.refresh()
+        if now >= self._refresh_at:
+            self._refresh_at = now + POLLED_SECONDS  # nothing tells that a link has changed
+            if self._root.refresh():
+                self._volume.close()
+                self._volume = self._new_volume()
         return (self._volume,)
+
+    def _new_volume(self) -> Volume:
+        tenants = self._tenants
+        whose = tenants.directory(self._root.path)
+        return Volume(self._root, TOP, whose, tenants.directory, self._settings, self._watcher)
 
     def release(self) -> None:
         self._root.release()
@@ -76,6 +90,7 @@ class PodSource(Watched):
         self._watcher = watcher
         self._since: dict[str, float] = {}  # when each pod was first seen, by UID
         self._volumes: dict[str, Volume] = {}
+        self._read_errors: dict[str, ReadErrors] = {}
         self._next = 0.0
 
     def volumes(self, now: float) -> Iterable[Volume]:
@@ -120,6 +135,7 @@ class PodSource(Watched):
         uids = set(self._pods())
         for uid in self._since.keys() - uids:
             del self._since[uid]
+            self._read_errors.pop(uid, None)
             if volume := self._volumes.pop(uid, None):
                 volume.close()
         for uid in uids:
@@ -132,7 +148,13 @@ class PodSource(Watched):
             return
         try:
             os.close(self._root.open(name, PLACE | os.O_DIRECTORY))
-        except OSError:  # not there yet, or never
+        except FileNotFoundError:  # not there yet, or never
+            return
+        except OSError as error:
+            if uid not in self._read_errors:
+                tenant = self._tenants.pod(uid)
+                self._read_errors[uid] = ReadErrors(self._root.path, tenant)
+            self._read_errors[uid].note(name, error)
             return
         tenant = self._tenants.pod(uid)
         self._volumes[uid] = Volume(

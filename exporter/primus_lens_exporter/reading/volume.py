@@ -9,12 +9,19 @@ a look may take are bounded.
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from primus_lens_exporter.reading.layout import CONTAINER, NODE, NODE_OR_CONTAINER, RANK
-from primus_lens_exporter.reading.listing import Listing
+from primus_lens_exporter.reading.layout import (
+    CONTAINER,
+    NODE,
+    NODE_OR_CONTAINER,
+    NODE_OR_RANK,
+    RANK,
+)
+from primus_lens_exporter.reading.listing import Entry, Listing
 from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
@@ -173,11 +180,20 @@ class Subdirectories:
         self._read_errors.lift(TOP)
         if entries is not None:
             self._names = [entry.name for entry in entries if entry.is_directory]
+            self._note_others(entries)
             self._cost = 1 + len(entries)
             if self.listing.cut:
                 self._tenant.limited("directory_entries")
                 self.listing.relist()  # there may be room at the next look
         return self._cost
+
+    def _note_others(self, entries: list[Entry]) -> None:
+        """Count what has the name of a directory of ours and is none."""
+        self._read_errors.keep({TOP, *(entry.name for entry in entries)})
+        for entry in entries:
+            if not entry.is_directory and NODE_OR_RANK.fullmatch(entry.name):
+                number = errno.ELOOP if entry.is_link else errno.ENOTDIR
+                self._read_errors.note(entry.name, OSError(number, os.strerror(number)))
 
     def matching(self, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
         """Names that fit as a whole, each with the number that the pattern's group holds."""

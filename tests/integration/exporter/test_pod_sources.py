@@ -45,6 +45,16 @@ def test_a_pod_is_who_the_api_says_and_not_who_its_file_says(exporter, kubelet):
     assert exporter.series().count('pod="p"') == exporter.series().count("namespace=")
 
 
+def test_a_volume_that_is_a_link_is_counted_once(exporter, kubelet, tmp_path):
+    volume = kubelet.start("p")
+    kubelet.remove(volume)
+    volume.symlink_to(tmp_path)
+    exporter.refused("link", 1)
+    kubelet.start("q")  # the pods are listed again
+    time.sleep(1)
+    exporter.refused("link", 1)
+
+
 def test_each_container_has_its_own_series(exporter, kubelet):
     volume = kubelet.start("p")
     (rank(volume / "main") / FILE).write_bytes(record(loss=1))
