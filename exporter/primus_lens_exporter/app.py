@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Sequence
 from primus_lens_hook import __version__
 from primus_lens_toolkit import descriptors, listen
 from primus_lens_toolkit.kubernetes_api import Api
+from primus_lens_toolkit.same_site import SameSite
 
 from primus_lens_exporter.live.health import health
 from primus_lens_exporter.live.history import Bounds
@@ -82,7 +83,9 @@ async def serve(settings: Settings) -> None:
         asked = pods if settings.of_pods else None
         overview = Overview(store, lambda: health(store, telemetry.reading, follower, asked))
         bounds = Bounds(settings.limits_history_bytes, settings.limits_line_bytes, settings)
-        app = application(Page(store, telemetry), overview, follower, bounds)
+        names = settings.kubernetes_node_name, settings.web_listen_address.host
+        same_site = SameSite(names, telemetry.refused_clients)
+        app = application(Page(store, telemetry), overview, follower, bounds, same_site)
         runner = await listen.listen(
             app, settings.web_listen_address, settings, telemetry.refused_clients
         )

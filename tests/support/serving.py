@@ -74,9 +74,9 @@ class Exporter:
             urllib.request.Request(self.url + path, headers=headers), timeout=5, context=self.tls
         )
 
-    def status(self, path):
+    def status(self, path, **headers):
         try:
-            with self.get(path) as response:
+            with self.get(path, **headers) as response:
                 return response.status
         except urllib.error.HTTPError as error:
             error.close()

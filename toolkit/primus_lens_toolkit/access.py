@@ -29,6 +29,9 @@ LINGERING_SECONDS = 1.0  # for a body that nobody wanted
 STALLED_SECONDS = 2.0  # without a byte taken; a lost packet is sent again sooner
 BYTES_ACKED = 120  # in struct tcp_info
 
+WEB_CONFIG = web.AppKey("WEB_CONFIG", WebConfigFile)
+"""Of an application: the configuration that it is served with."""
+
 
 class Waiting(enum.IntEnum):
     """What a connection waits for its client to do; the lowest loses its place first."""
@@ -214,5 +217,6 @@ def guard(application: web.Application, web_config: WebConfigFile, rejections: R
     async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(web_config.current.headers)
 
+    application[WEB_CONFIG] = web_config
     application.middlewares.insert(0, check)
     application.on_response_prepare.append(add_headers)

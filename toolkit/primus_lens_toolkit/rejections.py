@@ -15,6 +15,7 @@ REASONS = (
     "client_left",
     "bad_request",
     "method",
+    "cross_site",
     "unauthorized",
     "login_queue",
 )

@@ -19,6 +19,7 @@ from isal import igzip
 from multidict import MultiMapping
 from primus_lens_toolkit.content_coding import VARY, takes_gzip
 from primus_lens_toolkit.health import Handler
+from primus_lens_toolkit.same_site import SameSite
 
 from primus_lens_exporter.live.downsampling import Point
 from primus_lens_exporter.live.history import MAX_FILES, Bounds, History, Past, Wanted
@@ -36,21 +37,23 @@ BUSY = "too many charts are being read; try again in a second"
 
 
 class Api:
-    """Answers `/api/v1/…`, as docs/page.md has it."""
+    """Answers `/api/v1/…`, as docs/page.md has it, but to no page of another site."""
 
-    def __init__(self, overview: Overview, bounds: Bounds) -> None:
+    def __init__(self, overview: Overview, bounds: Bounds, same_site: SameSite) -> None:
         self._overview = overview
+        self._same_site = same_site
         self._bounds = bounds
         self._reading = asyncio.Lock()
         self._waiting = 0
 
     def routes(self) -> dict[str, Handler]:
         """Handlers by path."""
-        return {
+        handlers = {
             "/api/v1/runs": self.runs,
             "/api/v1/runs/{id}/values": self.values,
             "/api/v1/history": self.history,
         }
+        return {path: self._unless_refused(handler) for path, handler in handlers.items()}
 
     async def runs(self, request: web.Request) -> web.Response:
         """All runs, and the exporter's health."""
@@ -88,6 +91,14 @@ class Api:
                 reading = History(wanted._replace(run_id=run_id), self._bounds)
                 await in_slices(_read(reading, series, after))
         return _answer(request, {"id": rank_id, **_columns(reading.past)})
+
+    def _unless_refused(self, handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if (why := self._same_site.refusal(request)) is not None:
+                return _error(request, 403, why)
+            return await handler(request)
+
+        return answer
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.hdrs import ACCEPT_ENCODING
 from primus_lens_toolkit import health
 from primus_lens_toolkit.content_coding import VARY, takes_gzip
+from primus_lens_toolkit.same_site import SameSite
 
 from primus_lens_exporter.live import static
 from primus_lens_exporter.live.api import Api
@@ -22,7 +23,7 @@ TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def application(
-    page: Page, overview: Overview, follower: Follower, bounds: Bounds
+    page: Page, overview: Overview, follower: Follower, bounds: Bounds, same_site: SameSite
 ) -> web.Application:
     """All routes: `/metrics`, health and readiness under both usual names, the live page."""
 
@@ -33,7 +34,8 @@ def application(
         return await _in_parts(request, page.plain())
 
     probes = health.routes(lambda: follower.ready, "Still reading what was there at the start.")
-    routes = {"/metrics": metrics, **probes, **static.routes(), **Api(overview, bounds).routes()}
+    api = Api(overview, bounds, same_site)
+    routes = {"/metrics": metrics, **probes, **static.routes(), **api.routes()}
     app = web.Application()
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])
     return app

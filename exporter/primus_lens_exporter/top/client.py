@@ -53,7 +53,8 @@ class Client(Peer):
     async def _get(self, path: str) -> tuple[int, bytes]:
         async with self.session.get(
             self.url / path,
-            headers={**self.identity(), "Accept-Encoding": "identity"},
+            # No page of another site asks: the exporter answers under any name then.
+            headers={**self.identity(), "Accept-Encoding": "identity", "Sec-Fetch-Site": "none"},
             ssl=self.tls(),
             server_hostname=self._server_name,
             allow_redirects=False,

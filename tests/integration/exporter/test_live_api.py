@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import gzip
 import json
 import os
@@ -10,7 +11,7 @@ from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.series.store import Store
 
-from support import live, serving
+from support import live, serving, sites
 from support.holding import Holder, give
 from support.serving import Exporter, late, record, until
 
@@ -178,6 +179,42 @@ def test_times_that_are_none_are_no_records(exporter, log):
     (run,) = live.runs(exporter)
     assert (run["last_record"], run["headline"]["value"], run["records"]) == (1.5, 1, 1)
     assert exporter.value('primus_lens_exporter_lag_seconds{path="node_0/rank_1"}') in (0, None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "exporter.monitoring.svc"}, 200),
+        ({"Host": "evil.example.com"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "lens.example.com", "Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["runs", "runs/x/values", "history?id=x"])
+def test_no_page_of_another_site_reads_the_api(exporter, path, headers, status):
+    known = status if path == "runs" or status == 403 else 404
+    assert exporter.status(f"/api/v1/{path}", **headers) == known
+    refused = 'primus_lens_exporter_http_rejected_total{reason="cross_site"}'
+    assert exporter.value(refused) == (status == 403)
+
+
+def test_who_has_a_password_may_use_any_name(tmp_path, rank):
+    (tmp_path / "web.yml").write_text(sites.users_yaml({"alice": sites.hashed("right")}))
+    flag, login = f"--web.config.file={tmp_path / 'web.yml'}", sites.basic("alice", "right")
+    exporter = serving.Exporter(tmp_path / "records", flag)
+    with contextlib.ExitStack() as stack:
+        exporter.start()
+        stack.push(exporter.__exit__)
+        until(lambda: exporter.status("/-/ready", Authorization=login) == 200)
+        evil = {"Host": "evil.example.com"}
+        assert exporter.status("/api/v1/runs", Authorization=login, **evil) == 200
+        assert exporter.status("/api/v1/runs", **evil) == 401
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/-/ready", "/"])
+def test_scrapes_and_probes_may_use_any_name(exporter, path):
+    assert exporter.status(path, Host="gpu-17.example.com") == 200
 
 
 def test_answers_are_compressed_for_those_who_take_it(exporter, log):
