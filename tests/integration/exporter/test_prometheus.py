@@ -4,6 +4,7 @@
 import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -117,6 +118,24 @@ def test_the_labels_of_a_pod_are_kept_and_its_series_end_with_it(tmp_path):
             gone = time.monotonic()
             until(lambda: ask("primus_lens_wandb_metric") == [], 30)  # stale, not five minutes old
             assert time.monotonic() - gone > 2.5  # two scrapes or more have seen the last value
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_connections_that_others_hold_fail_no_scrape(tmp_path, rank, sent):
+    def hold(count, pause):
+        for _ in range(count):
+            client = held.enter_context(socket.create_connection(("127.0.0.1", exporter.port)))
+            client.sendall(sent)
+            time.sleep(pause)
+
+    with Exporter(tmp_path / "records") as exporter, contextlib.ExitStack() as held:
+        hold(64, 0)
+        with prometheus(tmp_path, f"127.0.0.1:{exporter.port}") as ask:
+            until(lambda: ask("up"), 30)
+            hold(400, 0.02)  # the scraper's own connection gives way too, while it is idle
+            assert ask("count_over_time(up[1m])")[0][1] >= "5"
+            assert ask("min_over_time(up[1m])")[0][1] == "1"
 
 
 @pytest.mark.exhaustive
