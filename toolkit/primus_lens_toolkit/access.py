@@ -115,7 +115,8 @@ class Connection(web.RequestHandler):
     async def finish_response(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
         """Sends the response; what does not fit into the kernel's buffer stays in ours."""
         response, reset = await super().finish_response(*arguments)
-        self._idle = not (reset or self.transport is None or self.transport.is_closing())
+        ended = reset or self.transport is None or self.transport.is_closing()
+        self._idle = not (ended or self._messages)  # a client may ask again before it is answered
         self._since = self._loop.time()
         return response, reset
 
