@@ -155,10 +155,9 @@ class Follower:
         self._leaving[rank] = now
 
     def _take_back(self, rank: RankFiles) -> None:
-        """A directory that was gone is there again: it is read on, not anew."""
         del self._leaving[rank]
         rank.volume.leaving -= 1
-        rank.schedule.touched(CHANGED)
+        rank.there_again()
 
     def _let_go(self, now: float) -> None:
         """End the series of what is gone when all is read and the grace is over."""

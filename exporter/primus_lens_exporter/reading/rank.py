@@ -26,7 +26,7 @@ from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import CHUNK
 from primus_lens_exporter.reading.tenant import Tenant
 from primus_lens_exporter.reading.volume import RankDirectory, Volume
-from primus_lens_exporter.reading.watcher import WRITTEN, Watcher
+from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watcher
 
 
 class RankFiles:
@@ -134,6 +134,11 @@ class RankFiles:
         self.schedule.listing.close()
         self._segments.delete_all()
         self.schedule.touched(WRITTEN)
+
+    def there_again(self) -> None:
+        """The directory is back: it is read on, not anew."""
+        self._gone = False
+        self.schedule.touched(CHANGED)
 
     def close(self) -> None:
         """Close every file and end the series."""
