@@ -89,7 +89,7 @@ class Follower:
                 yield
         yield from self._read([rank for rank in awake if rank.schedule.due(now)], now)
         for rank in awake:
-            rank.schedule.rest(now)
+            rank.rest(now)
         self._let_go(now)
         for source in self._sources:
             source.release()

@@ -128,6 +128,12 @@ class RankFiles:
             self.is_current = True
             self._consumer.caught_up(self)
 
+    def rest(self, now: float) -> None:
+        """The end of a tick: end what is over, and sleep until there may be something to do."""
+        if self._labels is not None and now >= self._runs.next_end:
+            self._runs.end_due(self._labels, now)
+        self.schedule.rest(now, self._runs.next_end)
+
     def gone(self) -> None:
         """The directory is no longer there: what is open is read to its end and closed."""
         self._gone = True

@@ -22,12 +22,14 @@ from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.sequences import Sequences
 from primus_lens_exporter.reading.tenant import Tenant
+from primus_lens_exporter.reading.volume import Volume
 
 
 class Rank(Holder, Protocol):
     """The rank whose runs they are."""
 
     tenant: Tenant
+    volume: Volume
     sequences: Sequences
     is_current: bool
 
@@ -45,6 +47,8 @@ class Runs:
         self._added: Labels = ()
         self._ends: dict[str, float] = {}
         """When the series of each run that is over end; monotonic."""
+        self.next_end = math.inf
+        """When there is next something to end; monotonic."""
         self._looked_for_older = False
 
     def read(self, root: SafeDirectory, names: Iterable[str]) -> None:
@@ -76,15 +80,13 @@ class Runs:
         for run_id in list(self._waiting):
             self._describe(labels, run_id, added)
         if self._rank.is_current:
-            self._note_ends(lambda _: self._grace, now)
-            self._end_due(labels, now)
+            self._note_ends(now)
+            self.end_due(labels, now)
 
     def caught_up(self, labels: Labels, now: float) -> None:
         """The backlog of the rank has been read: end what was over before."""
-        # By the clock of the training, which is this node's: a restart begins no new grace.
-        since = time.time()
-        self._note_ends(lambda finish: min(self._grace, finish + self._grace - since), now)
-        self._end_due(labels, now)
+        self._note_ends(now)
+        self.end_due(labels, now)
 
     def _describe(self, labels: Labels, run_id: str, added: Labels) -> None:
         info = self._infos[run_id]
@@ -92,21 +94,28 @@ class Runs:
         if self._consumer.describe(labels, run_id, described, self._rank):
             self._waiting.discard(run_id)  # else it has not logged yet
 
-    def _note_ends(self, grace: Callable[[float], float], now: float) -> None:
-        """Note when the runs end that are over, and forget it of those that go on.
-
-        `grace`: how long one stays, by when it was finished.
-        """
+    def _note_ends(self, now: float) -> None:
+        """Note when the runs end that are over, and forget it of those that go on."""
         over = {run_id for run_id, info in self._infos.items() if info.over}
         over.update(self._older())
         self._ends = {run_id: at for run_id, at in self._ends.items() if run_id in over}
         for run_id in over - self._ends.keys():
-            self._ends[run_id] = now + grace(self._finish(run_id))
+            self._ends[run_id] = now + self._left(self._finish(run_id))
+        self.next_end = min(self._ends.values(), default=math.inf)
 
-    def _end_due(self, labels: Labels, now: float) -> None:
+    def _left(self, finish: float) -> float:
+        """Seconds for which a run stays that is over."""
+        if self._rank.is_current and not self._rank.volume.root.hold:
+            return self._grace  # a network volume tells late: its last values are to be scraped too
+        # By the clock of the training, which is this node's: a restart begins no new grace.
+        return min(self._grace, finish + self._grace - time.time())
+
+    def end_due(self, labels: Labels, now: float) -> None:
+        """End what is over by now."""
         for run_id in [run_id for run_id, at in self._ends.items() if now >= at]:
             self._ends[run_id] = math.inf  # ended, until it goes on
             self._consumer.end(labels, run_id, self._finish(run_id), self._rank)
+        self.next_end = min(self._ends.values(), default=math.inf)
 
     def _older(self) -> Iterable[str]:
         """Runs that are no longer listed, since many have begun after them."""

@@ -62,10 +62,10 @@ class Schedule(Watched):
         """Whether it is time for a look at the directory."""
         return now >= self._look_at or (self._changed and now >= self._list_at)
 
-    def rest(self, now: float) -> None:
-        """The end of a tick: work out when the next one matters."""
+    def rest(self, now: float, until: float) -> None:
+        """The end of a tick: work out when the next one matters, at the latest `until`."""
         list_at = self._list_at if self._changed else math.inf
-        self.wake_at = 0.0 if self.due(now) else min(self._look_at, list_at)
+        self.wake_at = 0.0 if self.due(now) else min(self._look_at, list_at, until)
 
     def begin_scan(self, now: float) -> bool:
         """Whether to look for rewritten files too, and not for names alone."""

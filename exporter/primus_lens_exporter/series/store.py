@@ -21,7 +21,7 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.series.families import Families
 from primus_lens_exporter.series.metric_family import MetricFamily
-from primus_lens_exporter.series.run_series import RunSeries
+from primus_lens_exporter.series.run_series import UNKNOWN, RunSeries
 from primus_lens_exporter.series.system_series import LATE_SECONDS, SystemSeries
 
 Key = tuple[Labels, str]
@@ -194,4 +194,7 @@ class Store(Consumer):
 
 
 def _is_old(run: RunSeries, at: float) -> bool:
-    return run.newest < at and (run.over or run.newest < at - IDLE_SECONDS)
+    """Whether a run may go for one that logs at `at`."""
+    # Of a backlog, one that is not listed any more: the hook lists the newest.
+    unlisted = not run.is_shown and run.info is UNKNOWN
+    return run.newest < at and (run.over or unlisted or run.newest < at - IDLE_SECONDS)

@@ -80,11 +80,27 @@ def test_a_backlog_of_a_run_that_was_over_is_over(rank, reader, ended, finish, p
 def test_one_that_finishes_while_it_is_followed_stays_for_the_grace(rank, reader, ended):
     log(rank, r=1)
     reader.look_and_read()
-    tell(rank, r=(99, GRACE + 9, 1))  # noticed late
+    tell(rank, r=(99, 0, 1))
     reader.look()
-    assert ended.since == []
-    reader.look()  # a hundred seconds later
+    for seconds in (GRACE - 1, 2):
+        assert ended.since == []
+        reader.now += seconds
+        reader.rank.rest(reader.now)  # without a look at the directory
     assert ended.since == ["r"]
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_of_a_finish_that_is_noticed_late_the_grace_is_over_on_local_disks(
+    tmp_path, rank, ended, hold
+):
+    """As of a directory whose copy is under way; a network volume may tell a minute late."""
+    reader = Reader(tmp_path, ended, hold=hold)
+    log(rank, r=1)
+    reader.look_and_read()
+    tell(rank, r=(99, GRACE + 9, 1))
+    reader.look()
+    assert ended.since == ["r"] * hold
+    reader.close()
 
 
 def test_one_that_is_finished_again_ends_again(rank, reader, ended):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a rank is looked at and read; seconds after a moment at which there was something."""
 
+import math
+
 import pytest
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.schedule import Schedule
@@ -22,7 +24,7 @@ class Timed(Schedule):
         if found:
             self.found()
         self.all_read(written=written)
-        self.rest(now)
+        self.rest(now, math.inf)
         return self.wake_at
 
 
@@ -72,7 +74,7 @@ def test_names_that_change_are_listed_at_once_but_for_what_listing_costs(watched
     watched.touched(CHANGED)
     assert not watched.scan_due(11 + 1.9)
     assert watched.scan_due(11 + 2)
-    watched.rest(12)
+    watched.rest(12, math.inf)
     assert watched.wake_at == 11 + 2
 
 

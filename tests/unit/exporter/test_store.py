@@ -283,10 +283,10 @@ def trials(count, keys=1, seconds=1.0):
     return [Record(each * seconds, data, 1, f"trial{each}") for each in range(count)]
 
 
-@pytest.mark.parametrize("is_current", [True, False])
-def test_a_limit_costs_the_oldest_runs_and_never_the_newest(is_current):
+@pytest.mark.parametrize(("is_current", "seconds"), [(True, 10), (False, 10), (False, 0.3)])
+def test_a_limit_costs_the_oldest_runs_and_never_the_newest(is_current, seconds):
     store, holder = an_empty(), Holder(1000)
-    for trial in trials(600, keys=40, seconds=10):
+    for trial in trials(600, keys=40, seconds=seconds):
         give(store, RANK, [trial], holder, is_current=is_current)
     store.caught_up(holder)
     newest = [key for key in series(store) if key[3] == "trial599"]
