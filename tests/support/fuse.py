@@ -40,7 +40,12 @@ class FaultyMount:
         self.fail()
         command = [sys.executable, "-m", "support.fuse_daemon"]
         command += [self.source, self.path, self._faults]
-        self._daemon = subprocess.Popen(command, cwd=ROOT / "tests", stderr=subprocess.PIPE)
+        self._daemon = subprocess.Popen(
+            command,
+            cwd=ROOT / "tests",
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the command that has started it
+        )
         self.pid = self._daemon.pid
         while not os.path.ismount(self.path):
             assert self._daemon.poll() is None, self._daemon.communicate()[1].decode()

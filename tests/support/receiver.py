@@ -71,7 +71,8 @@ class Prometheus:
 
     def start(self):
         with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.command, stderr=log)
+            # A session of its own: Ctrl-C is for the command that has started it.
+            self.process = subprocess.Popen(self.command, stderr=log, start_new_session=True)
         until(self._ready, 60)
 
     def kill(self):
