@@ -13,7 +13,7 @@ PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
 IMAGE_EXTRAS := --extra exporter --extra webhook
 
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test test-all e2e kind-e2e compat differential hostile-hook receivers docs boards lock manifests lint format bench soak clean
+.PHONY: help demo unit test test-all e2e kind-e2e compat differential hostile-hook chaos receivers docs boards lock manifests lint format bench soak clean
 
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -44,6 +44,9 @@ differential: $(STAMP) ## train N=300 random programs with and without the hook 
 
 hostile-hook: $(STAMP) ## live N=10000 random process lives with and without the hook (SEED=1, HELP=1)
 	@cd tests && ../$(BIN)/python -m support.hostile_hook $(if $(HELP),--help,$(or $(N),10000) $(if $(SEED),--seed $(SEED)))
+
+chaos: $(STAMP) ## an hour of a node's life in MINUTES=3, then check every promise (SEED=1, HELP=1)
+	@cd tests && ../$(BIN)/python -m support.chaos $(if $(HELP),--help,--minutes $(or $(MINUTES),3) $(if $(SEED),--seed $(SEED)))
 
 receivers: ## bring Prometheus 3 and VictoriaMetrics for the tests of remote write and OTLP
 	@tools/receivers.sh
