@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
@@ -34,6 +34,16 @@ class Rank(Holder, Protocol):
     is_current: bool
 
 
+class End(NamedTuple):
+    """The end of a run that is over."""
+
+    finish: float
+    """When it was finished, or logged last; Unix seconds."""
+
+    at: float
+    """When its series end, monotonic; infinite when they have ended."""
+
+
 class Runs:
     """The runs of one rank, as its processes describe them."""
 
@@ -45,8 +55,8 @@ class Runs:
         self._waiting: set[str] = set()
         """Those that have something to tell."""
         self._added: Labels = ()
-        self._ends: dict[str, float] = {}
-        """When the series of each run that is over end; monotonic."""
+        self._ends: dict[str, End] = {}
+        """Of the runs that are over."""
         self.next_end = math.inf
         """When there is next something to end; monotonic."""
         self._looked_for_older = False
@@ -68,9 +78,17 @@ class Runs:
 
     def logged(self, labels: Labels, added: Callable[[], Labels], records: list[Record]) -> None:
         """Records were delivered: describe their runs, if that has waited for them."""
-        if self._waiting:
-            for run_id in self._waiting.intersection(record.run for record in records):
-                self._describe(labels, run_id, added())
+        if not (self._waiting or self._ends):
+            return
+        runs = {record.run for record in records}
+        for run_id in self._waiting & runs:
+            self._describe(labels, run_id, added())
+        for run_id in self._ends.keys() & runs:
+            finish, at = self._ends[run_id]
+            # A copy that is under way, whose list of runs came before its records.
+            if at == math.inf and self._rank.sequences.newest(run_id) <= finish:
+                self._ends[run_id] = End(finish, 0.0)
+                self.next_end = 0.0
 
     def update(self, labels: Labels, added: Labels, now: float) -> None:
         """Describe what is new and end what is over; `added` is what Kubernetes knows."""
@@ -98,10 +116,13 @@ class Runs:
         """Note when the runs end that are over, and forget it of those that go on."""
         over = {run_id for run_id, info in self._infos.items() if info.over}
         over.update(self._older())
-        self._ends = {run_id: at for run_id, at in self._ends.items() if run_id in over}
-        for run_id in over - self._ends.keys():
-            self._ends[run_id] = now + self._left(self._finish(run_id))
-        self.next_end = min(self._ends.values(), default=math.inf)
+        self._ends = {run_id: self._end(run_id, now) for run_id in over}
+        self._find_next_end()
+
+    def _end(self, run_id: str, now: float) -> End:
+        """The end that is known, unless the run has gone on since."""
+        known, finish = self._ends.get(run_id), self._finish(run_id)
+        return known if known and known.finish == finish else End(finish, now + self._left(finish))
 
     def _left(self, finish: float) -> float:
         """Seconds for which a run stays that is over."""
@@ -112,10 +133,14 @@ class Runs:
 
     def end_due(self, labels: Labels, now: float) -> None:
         """End what is over by now."""
-        for run_id in [run_id for run_id, at in self._ends.items() if now >= at]:
-            self._ends[run_id] = math.inf  # ended, until it goes on
-            self._consumer.end(labels, run_id, self._finish(run_id), self._rank)
-        self.next_end = min(self._ends.values(), default=math.inf)
+        for run_id, (finish, at) in self._ends.items():
+            if now >= at:
+                self._ends[run_id] = End(finish, math.inf)
+                self._consumer.end(labels, run_id, finish, self._rank)
+        self._find_next_end()
+
+    def _find_next_end(self) -> None:
+        self.next_end = min((end.at for end in self._ends.values()), default=math.inf)
 
     def _older(self) -> Iterable[str]:
         """Runs that are no longer listed, since many have begun after them."""

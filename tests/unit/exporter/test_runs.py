@@ -138,3 +138,22 @@ def test_without_a_file_of_runs_none_ends(rank, reader, ended):
     for _ in range(3):
         reader.look_and_read()
     assert ended.before + ended.since == []
+
+
+def test_records_that_come_after_the_list_of_their_runs_bring_none_back(rank, reader, ended):
+    """As in a copy that is under way."""
+    reader.look_and_read()
+    tell(rank, r=(99, GRACE + 9, 1))
+    reader.look_and_read()
+    log(rank, r=GRACE + 20)
+    reader.look_and_read()
+    reader.rank.rest(reader.now)
+    assert ended.since == ["r", "r"]
+
+
+def test_one_that_went_on_and_finished_between_two_looks_ends_again(rank, reader, ended):
+    for finish in (GRACE + 9, GRACE + 5):
+        log(rank, r=finish)
+        tell(rank, r=(99, finish, 1))
+        reader.look_and_read()
+    assert ended.before + ended.since == ["r", "r"]
