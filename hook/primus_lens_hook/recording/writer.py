@@ -14,6 +14,7 @@ import threading
 import time
 from typing import List, Optional, Sequence, Tuple
 
+from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import retention
 from primus_lens_hook.recording.append_file import AppendFile
@@ -74,15 +75,16 @@ class Writer:
 
     def write(self, lines: bytes, *, is_retry: bool = False) -> bool:
         """Append whole lines; False when they could not be written."""
-        with self._lock:
-            # Within an open or a rotation, in a signal handler of their thread: a second one would
-            # leave the first one's file open for ever.
-            if self._is_opening:
-                self._interrupting.append(lines)
-                return True
-            # Not time.time(): a clock that is set back would stop the retries for hours.
-            now = time.monotonic()
-            try:
+        lock, now = self._lock, 0.0
+        try:
+            with lock:
+                # Within an open or a rotation, in a signal handler of their thread: a second one
+                # would leave the first one's file open for ever.
+                if self._is_opening:
+                    self._interrupting.append(lines)
+                    return True
+                # Not time.time(): a clock that is set back would stop the retries for hours.
+                now = time.monotonic()
                 file = self._file
                 if file is None or not file.is_ours(now):
                     if now < self._retry_at:
@@ -92,20 +94,17 @@ class Writer:
                 if file.size and file.size + len(lines) > self._segment_bytes:
                     file = self._rotate()
                 file.append(lines)
-            except OSError as error:
-                if is_interruption(error):
-                    raise
-                if error.errno in GONE and not is_retry:
-                    self.release()
-                    return self.write(lines, is_retry=True)
-                self._suspend(error, now, lines)
-                return False
-            self._pause = FIRST_PAUSE
-            if self._interrupting:
-                more = b"".join(self._interrupting)
-                self._interrupting.clear()
-                self.write(more)
-            return True
+                self._pause = FIRST_PAUSE
+                if self._interrupting:
+                    more = b"".join(self._interrupting)
+                    self._interrupting.clear()
+                    self.write(more)
+                return True
+        except BaseException as error:
+            let_go(lock)
+            if not isinstance(error, OSError) or is_interruption(error):
+                raise
+            return self._retry(error, now, lines, is_retry)
 
     def release(self) -> None:
         """Close the file until the next line."""
