@@ -103,8 +103,22 @@ class Writer:
         except BaseException as error:
             let_go(lock)
             if not isinstance(error, OSError) or is_interruption(error):
+                self._mend()
                 raise
             return self._retry(error, now, lines, is_retry)
+
+    @holding("_lock")
+    def _mend(self) -> None:
+        if self._file is not None:
+            self._file.mend()
+
+    @holding("_lock")
+    def _retry(self, error: OSError, now: float, lines: bytes, is_retry: bool) -> bool:
+        if error.errno in GONE and not is_retry:
+            self.release()
+            return self.write(lines, is_retry=True)
+        self._suspend(error, now, lines)
+        return False
 
     def release(self) -> None:
         """Close the file until the next line."""

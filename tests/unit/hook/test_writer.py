@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
 
 import pytest
-from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.recording import append_file, jsonfile
 from primus_lens_hook.recording.retention import MOST_FILES
 from primus_lens_hook.recording.writer import Writer
 
 from support import short_job
+from support.interrupted import at_each
 
 MAX = 64 * 1024
 
@@ -114,6 +116,36 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path):
     (tmp_path / "wandb_metrics.jsonl").write_bytes(b'{"timestamp":1')
     Writer([str(tmp_path)], MAX).write(b"{}\n")
     assert (tmp_path / "wandb_metrics.jsonl").read_bytes() == b'{"timestamp":1\n{}\n'
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    known = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, known[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, known)
+
+
+def test_what_interrupts_a_write_tears_no_line(tmp_path):
+    def act(number):
+        writer = Writer([str(tmp_path / str(number))], MAX)
+        writer.write(line(0))
+        with largest_file(150):
+            writer.write(line(1))
+
+    for number in at_each(act, append_file):
+        text = (tmp_path / str(number) / "wandb_metrics.jsonl").read_bytes()
+        assert text in (b"", line(0)), number
+    assert number > 100
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file
+def test_what_interrupts_a_replacement_leaves_nothing_half_done(tmp_path):
+    for number in at_each(lambda _: jsonfile.replace(str(tmp_path / "a.json"), 1), jsonfile):
+        assert names(tmp_path) in ([], ["a.json"]), number
+    assert number > 30
 
 
 @pytest.mark.parametrize(
