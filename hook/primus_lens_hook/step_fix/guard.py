@@ -305,6 +305,10 @@ class RunGuard:
     def _act(self, act: Callable[[], Any]) -> Any:
         within_a_call, self.serving = self.serving, True
         try:
+            # A child has logged since the newest call: at the steps that they were to have, wandb
+            # would drop the rows that wait.
+            if self.others_log[0] and not self._foreign and self._state.waiting():
+                self._share()
             return act()
         finally:
             self.serving = within_a_call
