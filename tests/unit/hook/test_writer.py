@@ -130,14 +130,18 @@ def largest_file(size):
 
 def test_what_interrupts_a_write_tears_no_line(tmp_path):
     def act(number):
-        writer = Writer([str(tmp_path / str(number))], MAX)
-        writer.write(line(0))
+        writers.append(Writer([str(tmp_path / str(number))], MAX))
+        writers[-1].write(line(0, 60))
         with largest_file(150):
-            writer.write(line(1))
+            writers[-1].write(line(1))
 
+    writers = []
     for number in at_each(act, append_file):
+        writers[-1].write(line(2))
+        with largest_file(250):
+            writers[-1].write(line(3))
         text = (tmp_path / str(number) / "wandb_metrics.jsonl").read_bytes()
-        assert text in (b"", line(0)), number
+        assert set(text.splitlines(True)) <= {line(0, 60), line(2), line(3)}, number
     assert number > 100
 
 

@@ -33,9 +33,11 @@ __all__ = [
     "write_raw",
 ]
 
-HIGHEST = 64
+STANDARD, HIGHEST = 3, 64
+OF_A_THREAD = ("socket:", "pipe:", "anon_inode:[event")  # what an event loop has open
 FILES = {}  # the life's own: names -> numbers
 COPIES = []
+WANDBS = set()  # numbers that its own thread has had: it may close them long after they are not
 HOG = []
 SETTLED = 1.4  # seconds after which a hook without a file has tried again
 
@@ -43,7 +45,7 @@ SETTLED = 1.4  # seconds after which a hook without a file has tried again
 def file_opens(name):
     # Where the shell that the life began in stood: it may have gone elsewhere.
     path = os.path.join(os.environ["HOSTILE_LIFE"], "work", name)
-    FILES[name] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    FILES[name] = apart(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
 def file_writes(name, count):
@@ -61,12 +63,12 @@ def holds(name, kind):
     if kind == "unlinked":
         file_opens(name)
         os.unlink(os.path.join(os.environ["HOSTILE_LIFE"], "work", name))
-        FILES[name, "other"] = os.dup(FILES[name])
+        FILES[name, "other"] = apart(os.dup(FILES[name]))
     elif kind == "pipe":
-        FILES[name, "other"], FILES[name] = os.pipe()
+        FILES[name, "other"], FILES[name] = map(apart, os.pipe())
     else:
         pair = socket.socketpair()
-        FILES[name, "other"], FILES[name] = (each.detach() for each in pair)
+        FILES[name, "other"], FILES[name] = (apart(each.detach()) for each in pair)
 
 
 def still_holds(name):
@@ -81,8 +83,26 @@ def still_holds(name):
         note("holds", errno.errorcode[error.errno])
 
 
+def apart(number):
+    """The same file under the next number that neither stdio nor wandb may close."""
+    passed = []
+    while number < STANDARD or number in WANDBS:
+        passed.append(number)
+        number = os.dup(number)
+    for each in passed:
+        os.close(each)
+    return number
+
+
+def see_wandbs():
+    for number in range(STANDARD, HIGHEST):
+        if number not in FILES.values() and link_of(number).startswith(OF_A_THREAD):
+            WANDBS.add(number)
+
+
 def close_all():
     """What a daemon does when it begins."""
+    see_wandbs()
     FILES.clear()
     COPIES.clear()
     HOG.clear()
@@ -93,6 +113,7 @@ def close_some(seed):
     """A bug of somebody's: numbers are closed that are not theirs."""
     if "HOSTILE_DAEMON" in os.environ:
         return  # EBUSY, where a thread is about to open a file under that number
+    see_wandbs()
     own = set(FILES.values())
     for number in random.Random(seed).sample(range(3, 16), 8):
         if number not in own:
@@ -111,6 +132,7 @@ def dup_over(name, seed):
     """The life's file takes numbers that are in use or not."""
     if "HOSTILE_DAEMON" in os.environ:
         return  # EBUSY, where a thread is about to open a file under that number
+    see_wandbs()
     own = set(FILES.values())
     for number in random.Random(seed).sample(range(3, 16), 8):
         if name in FILES and number not in own:
