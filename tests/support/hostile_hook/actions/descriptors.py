@@ -59,16 +59,22 @@ def file_closes(name):
 
 
 def holds(name, kind):
-    """A file without a name, a pipe or a socket, in which nobody else has a part."""
+    """A file without a name, a pipe or a socket, in which nobody else has a part.
+
+    What is written to has the number that was free: the record's, perhaps.
+    """
     if kind == "unlinked":
         file_opens(name)
         os.unlink(os.path.join(os.environ["HOSTILE_LIFE"], "work", name))
         FILES[name, "other"] = apart(os.dup(FILES[name]))
     elif kind == "pipe":
-        FILES[name, "other"], FILES[name] = map(apart, os.pipe())
+        read, write = os.pipe()
+        FILES[name, "other"] = apart(os.dup(read))
+        FILES[name] = apart(os.dup2(write, read, inheritable=False))
+        os.close(write)
     else:
         pair = socket.socketpair()
-        FILES[name, "other"], FILES[name] = (apart(each.detach()) for each in pair)
+        FILES[name], FILES[name, "other"] = (apart(each.detach()) for each in pair)
 
 
 def still_holds(name):
