@@ -37,7 +37,6 @@ STANDARD, HIGHEST = 3, 64
 OF_A_THREAD = ("socket:", "pipe:", "anon_inode:[event")  # what an event loop has open
 FILES = {}  # the life's own: names -> numbers
 COPIES = []
-WANDBS = set()  # numbers that its own thread has had: it may close them long after they are not
 HOG = []
 SETTLED = 1.4  # seconds after which a hook without a file has tried again
 
@@ -90,9 +89,9 @@ def still_holds(name):
 
 
 def apart(number):
-    """The same file under the next number that neither stdio nor wandb may close."""
+    """The same file under a number that is not one of stdio's."""
     passed = []
-    while number < STANDARD or number in WANDBS:
+    while number < STANDARD:
         passed.append(number)
         number = os.dup(number)
     for each in passed:
@@ -100,30 +99,35 @@ def apart(number):
     return number
 
 
-def see_wandbs():
-    for number in range(STANDARD, HIGHEST):
-        if number not in FILES.values() and link_of(number).startswith(OF_A_THREAD):
-            WANDBS.add(number)
+def close_each(numbers):
+    """Close them. In the place of what an event loop has open is something else at once.
+
+    wandb's thread closes its numbers when it ends, whoever has them by then: natively it may be any
+    file of the training.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in numbers:
+        if link_of(number).startswith(OF_A_THREAD):
+            os.dup2(nothing, number, inheritable=False)
+        elif number != nothing:
+            closed(number)
+    os.close(nothing)
 
 
 def close_all():
     """What a daemon does when it begins."""
-    see_wandbs()
     FILES.clear()
     COPIES.clear()
     HOG.clear()
-    os.closerange(3, HIGHEST)
+    close_each(range(STANDARD, HIGHEST))
 
 
 def close_some(seed):
     """A bug of somebody's: numbers are closed that are not theirs."""
     if "HOSTILE_DAEMON" in os.environ:
         return  # EBUSY, where a thread is about to open a file under that number
-    see_wandbs()
-    own = set(FILES.values())
-    for number in random.Random(seed).sample(range(3, 16), 8):
-        if number not in own:
-            closed(number)
+    numbers = random.Random(seed).sample(range(3, 16), 8)
+    close_each(set(numbers).difference(FILES.values()))
 
 
 def close_records():
@@ -138,7 +142,6 @@ def dup_over(name, seed):
     """The life's file takes numbers that are in use or not."""
     if "HOSTILE_DAEMON" in os.environ:
         return  # EBUSY, where a thread is about to open a file under that number
-    see_wandbs()
     own = set(FILES.values())
     for number in random.Random(seed).sample(range(3, 16), 8):
         if name in FILES and number not in own:
