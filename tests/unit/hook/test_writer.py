@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from primus_lens_hook.recording import append_file, jsonfile
+from primus_lens_hook import identity
+from primus_lens_hook.recording import append_file, journal, jsonfile, runs
 from primus_lens_hook.recording.retention import MOST_FILES
+from primus_lens_hook.recording.runs import Runs
 from primus_lens_hook.recording.writer import Writer
 
 from support import short_job
@@ -116,6 +118,17 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path):
     (tmp_path / "wandb_metrics.jsonl").write_bytes(b'{"timestamp":1')
     Writer([str(tmp_path)], MAX).write(b"{}\n")
     assert (tmp_path / "wandb_metrics.jsonl").read_bytes() == b'{"timestamp":1\n{}\n'
+
+
+def test_what_interrupts_the_first_run_does_not_lose_the_next(tmp_path):
+    writer = Writer([str(tmp_path)], MAX)
+    writer.write(line(0))
+    known = Runs(writer, identity.read({}), journal.at_once)
+    for number in at_each(lambda number: known.begin(str(number), None), runs, journal):
+        known.begin("next", None)
+        assert "next" in jsonfile.load(str(tmp_path / "wandb_runs.json")), number
+        (tmp_path / "wandb_runs.json").unlink()
+    assert number > 100
 
 
 @contextlib.contextmanager
