@@ -36,20 +36,13 @@ _SET_MARK: int = getattr(fcntl, "F_SETSIG", 0)
 
 
 class AppendFile:
-    """One descriptor, opened with O_APPEND, and the bytes in its file.
-
-    It takes the descriptor over, and closes it where it raises OSError.
-    """
+    """One descriptor, opened with O_APPEND, and the bytes in its file."""
 
     __slots__ = ("_fd", "_is_marked", "_look_at", "id", "size")
 
     def __init__(self, fd: int) -> None:
-        try:
-            status = os.fstat(fd)
-            self._is_marked = _marked(fd)
-        except BaseException:
-            os.close(fd)
-            raise
+        status = os.fstat(fd)
+        self._is_marked = _marked(fd)
         self._fd = fd
         self._look_at = 0.0  # monotonic
         self.id: Tuple[int, int] = (status.st_ino, status.st_dev)

@@ -12,7 +12,7 @@ import errno
 import os
 import threading
 import time
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
 from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption
@@ -101,14 +101,16 @@ class Writer:
                     self.write(more)
                 return True
         except BaseException as error:
-            let_go(lock)
+            is_outermost = let_go(lock)
             if not isinstance(error, OSError) or is_interruption(error):
-                self._mend()
+                if is_outermost:
+                    self._mend()
                 raise
             return self._retry(error, now, lines, is_retry)
 
     @holding("_lock")
     def _mend(self) -> None:
+        self._is_opening = False  # a tracing function may leave this mark
         if self._file is not None:
             self._file.mend()
 
@@ -143,11 +145,10 @@ class Writer:
                 file = self._open_again(metrics_path(self.directory, self.owner))
                 if file is not None:
                     return file
-            fd, self.directory = self._take()
-            self._file = file = AppendFile(fd)
+            file = self._take()
             self._last_id = file.id
             file.end_torn_line()
-            self._prune(self.directory)
+            self._prune()
             return file
         finally:
             self._is_opening = False
@@ -155,31 +156,45 @@ class Writer:
     def _open_again(self, path: str) -> Optional[AppendFile]:
         """The file that `release` has closed, unless another is there by now."""
         try:
-            file = AppendFile(open_regular(path, APPEND))
+            fd = open_regular(path, APPEND)
         except FileNotFoundError:
             return None
+        try:
+            file = AppendFile(fd)
+        except BaseException:
+            os.close(fd)
+            raise
         if file.id == self._last_id:
             self._file = file
             return file
         file.close()
         return None
 
-    def _take(self) -> Tuple[int, str]:
+    def _take(self) -> AppendFile:
         for directory in self._directories[:-1]:
             try:
-                return self._take_in(directory), directory
+                return self._take_in(directory)
             except OSError as error:
                 if error.errno not in DENIED or is_interruption(error):
                     raise
-        last = self._directories[-1]
-        return self._take_in(last), last
+        return self._take_in(self._directories[-1])
 
-    def _take_in(self, directory: str) -> int:
+    def _take_in(self, directory: str) -> AppendFile:
         os.makedirs(directory, exist_ok=True)
-        fd, self.owner, locked = open_own(directory, self.owner, lock=self._holds)
-        # Without a lock, a file of our own says nothing: the others may be of ended processes.
-        self.is_second = self.owner != "" if locked else self._is_child
-        return fd
+        opened: List[int] = []
+        try:
+            fd, self.owner, locked = open_own(directory, self.owner, opened, lock=self._holds)
+            # Without a lock, a file of our own says nothing: the others may be of ended processes.
+            self.is_second = self.owner != "" if locked else self._is_child
+            self.directory = directory
+            self._file = file = AppendFile(fd)
+            return file
+        except BaseException:
+            # One that stays open keeps its lock: this process would be the second of its rank.
+            if self._file is None:
+                for each in opened:
+                    os.close(each)
+            raise
 
     def _rotate(self) -> AppendFile:
         """Give the full segment a number and open a new one."""
@@ -192,9 +207,10 @@ class Writer:
             self._is_opening = False
         return self._open()
 
-    def _prune(self, directory: str) -> None:
+    def _prune(self) -> None:
+        assert self.directory is not None
         try:
-            retention.prune(directory, self.owner, self._max_bytes - self._segment_bytes)
+            retention.prune(self.directory, self.owner, self._max_bytes - self._segment_bytes)
         except OSError as error:  # no descriptor is left for the listing
             if is_interruption(error):
                 raise

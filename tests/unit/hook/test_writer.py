@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from primus_lens_hook import identity
-from primus_lens_hook.recording import append_file, journal, jsonfile, runs
+from primus_lens_hook.recording import append_file, journal, jsonfile, own_file, runs, writer
 from primus_lens_hook.recording.retention import MOST_FILES
 from primus_lens_hook.recording.runs import Runs
 from primus_lens_hook.recording.writer import Writer
@@ -128,6 +128,18 @@ def test_what_interrupts_the_first_run_does_not_lose_the_next(tmp_path):
         known.begin("next", None)
         assert "next" in jsonfile.load(str(tmp_path / "wandb_runs.json")), number
         (tmp_path / "wandb_runs.json").unlink()
+    assert number > 100
+
+
+def test_what_interrupts_an_open_leaves_no_lock_behind(tmp_path):
+    def act(number):
+        writers[number].write(line(0))
+
+    writers = [Writer([str(tmp_path / str(number))], MAX) for number in range(3000)]
+    for number in at_each(act, writer, own_file, append_file):
+        assert writers[number].write(line(1))
+        assert names(tmp_path / str(number)) == ["wandb_metrics.jsonl"]
+        writers[number].release()
     assert number > 100
 
 
