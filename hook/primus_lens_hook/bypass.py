@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import Any, Callable, Tuple
 
-from primus_lens_hook.fork_safe_lock import ForkSafeLock
+from primus_lens_hook.fork_safe_lock import ForkSafeLock, let_go
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.training_step import TrainingStep
@@ -150,10 +150,15 @@ def _record(
     try:
         # By position too: Megatron-LM passes the step as the second argument.
         explicit = as_integer(args[1] if len(args) > 1 else kwargs.get("step"))
-        with _noting.lock:
-            shown, step, late = steps.of(explicit, row, keys)
-            if shown is not None:
-                steps.note(shown, keys)
+        lock = _noting.lock
+        try:
+            with lock:
+                shown, step, late = steps.of(explicit, row, keys)
+                if shown is not None:
+                    steps.note(shown, keys)
+        except BaseException:
+            let_go(lock)
+            raise
     except Exception as error:  # of a key, for example
         recorder.failed(error)
         step, late = None, False

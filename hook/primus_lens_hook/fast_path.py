@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, List
 
+from primus_lens_hook.fork_safe_lock import let_go
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.recording.scalars import NUMBERS, TEMPLATES
@@ -75,11 +76,12 @@ def with_fast_path(  # noqa: C901, PLR0915 its one function
                     template,
                 )
             ):
-                with guard.lock:
-                    if not guard.serving:
-                        # First: a signal handler that logs from here on waits for this call.
-                        guard.serving = True
-                        try:
+                lock = guard.lock
+                try:
+                    with lock:
+                        if not guard.serving:
+                            # First: a signal handler that logs from here on waits for this call.
+                            guard.serving = True
                             # Under the lock: two threads that had both seen the counter before it
                             # have lost rows.
                             counter, is_open = wandb.read_step(), wandb.open is not None
@@ -103,11 +105,18 @@ def with_fast_path(  # noqa: C901, PLR0915 its one function
                                     training_step = counter
                                 age = (steps.rewinds, training_step, number)
                                 run.summary.note(row, template, age, True, step is None)
+                                guard.serving = False
+                                if guard.interrupting:
+                                    guard.serve_interrupting()
                                 return answer
-                        finally:
                             guard.serving = False
                             if guard.interrupting:
                                 guard.serve_interrupting()
+                except BaseException:
+                    if let_go(lock):
+                        guard.end_call()
+                    raise
+                lock = None  # `guard.log` holds it from here on
                 call = LogCall(row, keys, step, commit, template)
                 call.explicit = call.shown = step
                 call.training_step = training_step

@@ -55,12 +55,15 @@ _hook: Optional[Hook] = None
 
 def the_hook() -> Hook:
     """The hook of this process, made at the first call."""
+    return _patching.within(_the_hook)
+
+
+def _the_hook() -> Hook:
     global _hook
-    with _patching.lock:
-        # Once per process, not per import of wandb: a second recorder could not lock the rank's
-        # file, and would write one of its own.
-        _hook = _hook or _make_hook()
-        return _hook
+    # Once per process, not per import of wandb: a second recorder could not lock the rank's file,
+    # and would write one of its own.
+    _hook = _hook or _make_hook()
+    return _hook
 
 
 def _make_hook() -> Hook:
@@ -79,8 +82,7 @@ def _make_hook() -> Hook:
 
 def apply(module: Any, hook: Optional[Hook] = None) -> None:
     """Patch the module that has wandb's class `Run`. Idempotent."""
-    with _patching.lock:
-        _apply(module, hook or the_hook())
+    _patching.within(_apply, module, hook or the_hook())
 
 
 def _apply(module: Any, hook: Hook) -> None:

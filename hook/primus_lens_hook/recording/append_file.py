@@ -11,7 +11,7 @@ import errno
 import os
 from typing import Tuple
 
-from primus_lens_hook.interruption import is_interruption
+from primus_lens_hook.interruption import is_interruption, suppress
 
 try:
     import fcntl
@@ -36,20 +36,13 @@ _SET_MARK: int = getattr(fcntl, "F_SETSIG", 0)
 
 
 class AppendFile:
-    """One descriptor, opened with O_APPEND, and the bytes in its file.
-
-    It takes the descriptor over, and closes it where it raises OSError.
-    """
+    """One descriptor, opened with O_APPEND, and the bytes in its file."""
 
     __slots__ = ("_fd", "_is_marked", "_look_at", "id", "size")
 
     def __init__(self, fd: int) -> None:
-        try:
-            status = os.fstat(fd)
-            self._is_marked = _marked(fd)
-        except BaseException:
-            os.close(fd)
-            raise
+        status = os.fstat(fd)
+        self._is_marked = _marked(fd)
         self._fd = fd
         self._look_at = 0.0  # monotonic
         self.id: Tuple[int, int] = (status.st_ino, status.st_dev)
@@ -98,27 +91,38 @@ class AppendFile:
         """Write a newline if the last line has none. Raises OSError."""
         # A process before us was killed within a write, or the node lost power. Without this the
         # first line of ours would be lost with that one.
-        if self.size:
-            os.lseek(self._fd, -1, os.SEEK_END)
-            if os.read(self._fd, 1) != b"\n":
-                self.append(b"\n")
+        if self.size and self.end(1) != b"\n":
+            self.append(b"\n")
+
+    def end(self, size: int) -> bytes:
+        """The last bytes that are there, so many at most. Raises OSError."""
+        os.lseek(self._fd, max(0, self.size - size), os.SEEK_SET)
+        return os.read(self._fd, size)
+
+    def mend(self) -> None:
+        """Take back what there is of a line, where a signal handler has raised within `append`."""
+        with suppress(OSError):
+            if self._is_still_ours(self._fd):
+                size = os.fstat(self._fd).st_size
+                if size > self.size and os.pread(self._fd, 1, size - 1) != b"\n":
+                    os.ftruncate(self._fd, self.size)
+                else:
+                    self.size = size
 
     def close(self) -> None:
         """Close the descriptor if it still is this file."""
         # Not twice: close() may fail with EIO on NFS, and a second close of the number would hit
         # whatever the training has opened meanwhile.
         fd, self._fd = self._fd, -1
-        try:
-            if self._is_marked:
-                is_ours = fcntl.fcntl(fd, _READ_MARK) == MARK
-            else:
-                status = os.fstat(fd)
-                is_ours = (status.st_ino, status.st_dev) == self.id
-            if is_ours:
+        with suppress(OSError):
+            if self._is_still_ours(fd):
                 os.close(fd)
-        except OSError as error:
-            if is_interruption(error):
-                raise
+
+    def _is_still_ours(self, fd: int) -> bool:
+        if self._is_marked:
+            return bool(fcntl.fcntl(fd, _READ_MARK) == MARK)
+        status = os.fstat(fd)
+        return (status.st_ino, status.st_dev) == self.id
 
     def _exceeds(self, more: int) -> bool:
         # Python ignores SIGXFSZ, and writing beyond the limit fails with EFBIG. A training that has

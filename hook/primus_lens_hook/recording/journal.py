@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from primus_lens_hook import contract
+from primus_lens_hook.fork_safe_lock import holding
 from primus_lens_hook.identity import Identity
 from primus_lens_hook.recording.json_text import valid
 from primus_lens_hook.recording.runs import Runs, attribute
@@ -87,59 +88,59 @@ class Journal:
         if now > self.progress_due:
             self.note_progress(now)
 
+    @holding("_lock")
     def finish(self, run: Any) -> None:
         """Note the end of a run that has logged in this process."""
-        with self._lock:
-            # Keeps no finished run alive, and lets a resumed one begin anew.
-            self.newest = NO_RUN
-            run_id = id_of(run)
-            if self.unfinished.pop(run_id, None) is not None:
-                counts = self._step_fix_counts(run)
-                self._runs.finish(run_id, run, exit_code(run), self._lost(), counts)
-            if self.sampler is not None and not self.unfinished:
-                self.sampler.stop()
-                self._row_members = ""
+        # Keeps no finished run alive, and lets a resumed one begin anew.
+        self.newest = NO_RUN
+        run_id = id_of(run)
+        if self.unfinished.pop(run_id, None) is not None:
+            counts = self._step_fix_counts(run)
+            self._runs.finish(run_id, run, exit_code(run), self._lost(), counts)
+        if self.sampler is not None and not self.unfinished:
+            self.sampler.stop()
+            self._row_members = ""
 
+    @holding("_lock")
     def sample(self, values: Mapping[str, Any], on_rows: Mapping[str, Any]) -> None:
         """Write a line of system metrics, and put a few of them on the lines that follow."""
-        with self._lock:
-            if not self.unfinished:
-                return
-            self._row_members = encode(on_rows) + "," if on_rows else ""
-            run, run_id, _ = self.newest
-            if run is not None:
-                self.newest = (run, run_id, self._tail(run_id))
-            run_id = run_id or list(self.unfinished)[-1]
-            line = SAMPLE % (time.time(), encode(values), _quoted(run_id))
-            # Only the first process of a rank writes system samples: those of the others would
-            # be a second, different value of the same series.
-            if not self._writer.is_second:
-                self.write(line.encode())
+        if not self.unfinished:
+            return
+        self._row_members = encode(on_rows) + "," if on_rows else ""
+        run, run_id, _ = self.newest
+        if run is not None:
+            self.newest = (run, run_id, self._tail(run_id))
+        run_id = run_id or list(self.unfinished)[-1]
+        line = SAMPLE % (time.time(), encode(values), _quoted(run_id))
+        # Only the first process of a rank writes system samples: those of the others would
+        # be a second, different value of the same series.
+        if not self._writer.is_second:
+            self.write(line.encode())
 
     def _tail(self, run_id: str) -> Tuple[str, str]:
         tail = self._row_members + TAIL % (contract.ROW_MARK, _quoted(run_id))
         return tail, tail + LATE
 
+    @holding("_lock")
     def _begin(self, run_id: str, run: Any) -> None:
         # After the first line, which decides whose file this process writes (`Runs`).
-        with self._lock:
-            # Finished by another thread since this one looked: it would seem to run for ever.
-            if run_id in self.unfinished or getattr(run, "_is_finished", False) is True:
-                return
-            self._runs.begin(run_id, run)
-            if self.sampler is not None:
-                self.sampler.start()
-            # Last: where a signal handler raises within this, the next line does it again.
-            self.unfinished[run_id] = run
+        # Finished by another thread since this one looked: it would seem to run for ever.
+        if run_id in self.unfinished or getattr(run, "_is_finished", False) is True:
+            return
+        self._runs.begin(run_id, run)
+        if self.sampler is not None:
+            self.sampler.start()
+        # Last: where a signal handler raises within this, the next line does it again.
+        self.unfinished[run_id] = run
 
+    @holding("_lock")
     def note_progress(self, now: float) -> None:
         """Update `wandb_runs.json`; `now` in Unix seconds."""
-        with self._lock:
-            # First, so that a failure below is not repeated by each log call that follows.
-            self.progress_due = now + PROGRESS
-            if self.unfinished:
-                counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
-                self._runs.progress(counts, self._lost())
+        # First, so that a failure below is not repeated by each log call that follows.
+        self.progress_due = now + PROGRESS
+        if self.unfinished:
+            counts = {i: self._step_fix_counts(run) for i, run in self.unfinished.items()}
+            self._runs.progress(counts, self._lost())
 
     def abandon(self) -> None:
         """Let go of the file in a forked child, whose parent goes on writing it."""

@@ -27,8 +27,9 @@ def replace(path: str, value: Any) -> None:
     # Removed, then made anew: what has the name is a dead process's, or a link put in its place.
     with suppress(FileNotFoundError):
         os.unlink(temporary)
-    fd = open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
+        # Within it: a signal handler may raise as soon as the file is there.
+        fd = open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         with open(fd, "w", encoding="utf-8") as file:
             file.write(text)
         # Not os.rename, which fails on Windows if the file exists. No fsync: after a power failure

@@ -16,6 +16,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 from primus_lens_hook import contract
 from primus_lens_hook.interruption import suppress
 from primus_lens_hook.recording import jsonfile
+from primus_lens_hook.recording.append_file import AppendFile
 
 Line = Tuple[bytes, Optional[str]]
 """A line of a run, up to its number; or a whole one, and None."""
@@ -28,9 +29,14 @@ _END = re.compile(rb'"run":("(?:[^"\\\n]|\\.)*")[^{}\n]*"seq":(\d{1,18})\}\n')
 class LineNumbers:
     """The newest number of each run."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, directory: Optional[str] = None, owner: str = "", file: Optional[AppendFile] = None
+    ) -> None:
+        """Of a directory and its file of this owner, goes on from what is there."""
         self.newest: Dict[str, int] = {}
         """By run id."""
+        if directory is not None and file is not None:
+            self._load(directory, owner, file)
 
     def numbered(self, line: bytes, run: Optional[str], more: Sequence[Line] = ()) -> bytes:
         """A line, and more of them, each with its run's next number and its end.
@@ -48,15 +54,13 @@ class LineNumbers:
             if each is not None:
                 self.newest[each] -= 1
 
-    def load(self, directory: str, owner: str, fd: int) -> None:
-        """Go on from the owner's `wandb_runs.json` and the end of its file."""
+    def _load(self, directory: str, owner: str, file: AppendFile) -> None:
         known = jsonfile.load(runs_path(directory, owner))
         for run, entry in known.items() if isinstance(known, dict) else ():
             self._at_least(run, entry.get("records") if isinstance(entry, dict) else None)
         # A killed process has written lines since it last replaced that file.
         with suppress(OSError, ValueError):
-            size = os.fstat(fd).st_size
-            for run, number in _END.findall(os.pread(fd, TAIL_BYTES, max(0, size - TAIL_BYTES))):
+            for run, number in _END.findall(file.end(TAIL_BYTES)):
                 self._at_least(json.loads(run), int(number))
 
     def _at_least(self, run: str, number: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from primus_lens_hook import contract
 from primus_lens_hook.interruption import is_interruption, suppress
@@ -35,12 +35,14 @@ def metrics_path(directory: str, middle: str) -> str:
     return os.path.join(directory, contract.METRICS_STEM + middle + contract.METRICS_SUFFIX)
 
 
-def open_own(directory: str, preferred: str, *, lock: bool) -> Tuple[int, str, bool]:
+def open_own(
+    directory: str, preferred: str, opened: List[int], *, lock: bool
+) -> Tuple[int, str, bool]:
     """A file of this process's: its descriptor, its owner part, and whether it is locked.
 
     The owner part is `preferred` if it can be: a process that changes it would find the runs of
-    another under the new one. `lock` asks for a lock where the file system has them.
-    Raises OSError.
+    another under the new one. `lock` asks for a lock where the file system has them. The descriptor
+    is in `opened`, for the caller to close, as soon as it is locked. Raises OSError.
     """
     own = ".p%d" % os.getpid()
     # Our pid may be another's too: in another container that shares the volume, or that of a dead
@@ -49,7 +51,7 @@ def open_own(directory: str, preferred: str, *, lock: bool) -> Tuple[int, str, b
     spare = ("%s%03d" % (own, number) for number in numbers)
     for owner in itertools.chain(dict.fromkeys((preferred, "", own)), spare):
         try:
-            taken = _take(metrics_path(directory, owner), lock)
+            taken = _take(metrics_path(directory, owner), opened, lock)
         except OSError as error:
             # In a directory that we may not write into, this fails for a name of our own too.
             if owner == own or error.errno not in UNUSABLE or is_interruption(error):
@@ -75,23 +77,20 @@ def delete_unheld(path: str) -> bool:
     return not held
 
 
-def _take(path: str, lock: bool) -> Optional[Tuple[int, bool]]:
+def _take(path: str, opened: List[int], lock: bool) -> Optional[Tuple[int, bool]]:
     """The file, new or locked; None when another process holds it, or may hold it."""
     for _ in range(MOST_TRIES):
         # First as a new file: one that we have made ourselves needs no lock to be ours.
         fd, is_new = _open(path)
-        try:
-            locked = _lock(fd) if lock else None
-            is_ours = locked is True or (is_new and locked is None)
-            # Its owner may have renamed or deleted the file between our open and our lock: then
-            # ours is a lock on a file that no longer has this name.
-            is_there = is_ours and _is_at(path, fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        if is_there:
+        opened.append(fd)
+        locked = _lock(fd) if lock else None
+        is_ours = locked is True or (is_new and locked is None)
+        # Its owner may have renamed or deleted the file between our open and our lock: then ours
+        # is a lock on a file that no longer has this name.
+        if is_ours and _is_at(path, fd):
             return fd, bool(locked)
-        # Outside the `try`: a close that fails has closed, and the number may be another's by now.
+        # Once: a close that fails has closed, and the number may be another's by now.
+        opened.remove(fd)
         os.close(fd)
         if not is_ours:
             return None

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from primus_lens_hook import identity
+from primus_lens_hook.fork_safe_lock import holding
 from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.recording import mounts, status
 from primus_lens_hook.recording.journal import CountsOf, Journal
@@ -196,24 +197,25 @@ class Recorder:
             if self._outcome is not None:
                 self.report(*self._outcome)
 
+    @holding("_opening")
     def _open_journal(self, output_path: str) -> Journal:
-        with self._opening:  # two threads may log first
-            if self._journal is None:
-                who = identity.read(os.environ)
-                writer = Writer(
-                    rank_directories(output_path, who),
-                    self._max_bytes,
-                    holds=self._thread is None,
-                    is_child=self._is_child,
-                )
-                journal = Journal(writer, who, self._step_fix_counts, self._thread)
-                if self._thread is not None:
-                    self._thread.begin(writer.write, writer.release)
-                if self._enhance_metrics:
-                    self._add_sampler(journal)
-                # Last: a thread that sees a journal takes no lock, so it must be complete.
-                self._journal = journal
-            return self._journal
+        # Two threads may log first.
+        if self._journal is None:
+            who = identity.read(os.environ)
+            writer = Writer(
+                rank_directories(output_path, who),
+                self._max_bytes,
+                holds=self._thread is None,
+                is_child=self._is_child,
+            )
+            journal = Journal(writer, who, self._step_fix_counts, self._thread)
+            if self._thread is not None:
+                self._thread.begin(writer.write, writer.release)
+            if self._enhance_metrics:
+                self._add_sampler(journal)
+            # Last: a thread that sees a journal takes no lock, so it must be complete.
+            self._journal = journal
+        return self._journal
 
     def _add_sampler(self, journal: Journal) -> None:
         try:

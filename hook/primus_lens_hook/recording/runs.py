@@ -107,9 +107,13 @@ class Runs:
         # A copy: whoever writes it may do so later, in another thread. Only the newest counts.
         self._newest = {run_id: dict(run) for run_id, run in self._runs.items()}
         if not self._is_queued:
-            self._is_queued = True
-            if not self._submit(self._write):
-                self._is_queued = False
+            is_queued = False
+            try:
+                self._is_queued = True
+                is_queued = self._submit(self._write)
+            finally:  # a signal handler may raise before the writing begins
+                if not is_queued:
+                    self._is_queued = False
 
     def _write(self) -> None:
         """Merge with what is there and replace the file; this is file work."""

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import List, Optional, Sequence, Tuple
 
+from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording import retention
 from primus_lens_hook.recording.append_file import AppendFile
@@ -60,6 +61,7 @@ class Writer:
         """Lines that could not be written."""
         self.numbers = LineNumbers()
         """Of the newest line of each run."""
+        self._numbered: Tuple[Optional[str], str] = (None, "")  # directory and owner of these
         self._directories = directories
         self._holds = holds
         self._is_child = is_child
@@ -87,39 +89,63 @@ class Writer:
 
         A line of a run ends before its `}`, and gets the run's next number.
         """
-        with self._lock:
-            # Within an open or a rotation, in a signal handler of their thread: a second one would
-            # leave the first one's file open for ever.
-            if self._is_opening:
-                self._interrupting += ((line, run), *more)
-                return True
-            # Not time.time(): a clock that is set back would stop the retries for hours.
-            now, text = time.monotonic(), b""
-            try:
+        lock, now = self._lock, 0.0
+        try:
+            with lock:
+                # Within an open or a rotation, in a signal handler of their thread: a second one
+                # would leave the first one's file open for ever.
+                if self._is_opening:
+                    self._interrupting += ((line, run), *more)
+                    return True
+                # Not time.time(): a clock that is set back would stop the retries for hours.
+                now = time.monotonic()
                 file = self._file
                 if file is None or not file.is_ours(now):
                     if now < self._retry_at:
                         self.lost += 1 + len(more)
                         return False
                     file = self._open()
-                text = self.numbers.numbered(line, run, more)
-                if file.size and file.size + len(text) > self._segment_bytes:
-                    file = self._rotate()
-                file.append(text)
-            except OSError as error:
-                if is_interruption(error):
-                    raise
-                if text:
-                    self.numbers.take_back(run, more)
-                self._suspend(error, now, is_retry=is_retry)
-                if not self._retry_at:
-                    return self.write(line, run, more, is_retry=True)
-                self.lost += 1 + len(more)
-                return False
-            self._pause = FIRST_PAUSE
-            if self._interrupting:
-                self._write_interrupting()
-            return True
+                self._append(file, line, run, more)
+                self._pause = FIRST_PAUSE
+                if self._interrupting:
+                    (line, run), *more = self._interrupting
+                    self._interrupting.clear()
+                    self.write(line, run, more)
+                return True
+        except BaseException as error:
+            is_outermost = let_go(lock)
+            if not isinstance(error, OSError) or is_interruption(error):
+                if is_outermost:
+                    self._mend()
+                raise
+            return self._retry(error, now, ((line, run), *more), is_retry)
+
+    def _append(
+        self, file: AppendFile, line: bytes, run: Optional[str], more: Sequence[Line]
+    ) -> None:
+        text = self.numbers.numbered(line, run, more)
+        try:
+            if file.size and file.size + len(text) > self._segment_bytes:
+                file = self._rotate()
+            file.append(text)
+        except OSError:
+            self.numbers.take_back(run, more)  # a line that is lost has no number
+            raise
+
+    @holding("_lock")
+    def _mend(self) -> None:
+        self._is_opening = False  # a tracing function may leave this mark
+        if self._file is not None:
+            self._file.mend()
+
+    @holding("_lock")
+    def _retry(self, error: OSError, now: float, lines: Sequence[Line], is_retry: bool) -> bool:
+        if error.errno in GONE and not is_retry:
+            self.release()
+            (line, run), *more = lines
+            return self.write(line, run, more, is_retry=True)
+        self._suspend(error, now, len(lines))
+        return False
 
     def release(self) -> None:
         """Close the file until the next line."""
@@ -144,15 +170,14 @@ class Writer:
                 file = self._open_again(metrics_path(self.directory, self.owner))
                 if file is not None:
                     return file
-            before = self.directory, self.owner
-            fd, self.directory = self._take()
-            self._file = file = AppendFile(fd)
+            file = self._take()
             self._last_id = file.id
-            if (self.directory, self.owner) != before:
-                self.numbers = LineNumbers()  # each owner's lines have numbers of their own
-                self.numbers.load(self.directory, self.owner, fd)
+            if self._numbered != (self.directory, self.owner):
+                # Each owner's lines have numbers of their own.
+                self.numbers = LineNumbers(self.directory, self.owner, file)
+                self._numbered = self.directory, self.owner
             file.end_torn_line()
-            self._prune(self.directory)
+            self._prune()
             return file
         finally:
             self._is_opening = False
@@ -160,31 +185,45 @@ class Writer:
     def _open_again(self, path: str) -> Optional[AppendFile]:
         """The file that `release` has closed, unless another is there by now."""
         try:
-            file = AppendFile(open_regular(path, APPEND))
+            fd = open_regular(path, APPEND)
         except FileNotFoundError:
             return None
+        try:
+            file = AppendFile(fd)
+        except BaseException:
+            os.close(fd)
+            raise
         if file.id == self._last_id:
             self._file = file
             return file
         file.close()
         return None
 
-    def _take(self) -> Tuple[int, str]:
+    def _take(self) -> AppendFile:
         for directory in self._directories[:-1]:
             try:
-                return self._take_in(directory), directory
+                return self._take_in(directory)
             except OSError as error:
                 if error.errno not in DENIED or is_interruption(error):
                     raise
-        last = self._directories[-1]
-        return self._take_in(last), last
+        return self._take_in(self._directories[-1])
 
-    def _take_in(self, directory: str) -> int:
+    def _take_in(self, directory: str) -> AppendFile:
         os.makedirs(directory, exist_ok=True)
-        fd, self.owner, locked = open_own(directory, self.owner, lock=self._holds)
-        # Without a lock, a file of our own says nothing: the others may be of ended processes.
-        self.is_second = self.owner != "" if locked else self._is_child
-        return fd
+        opened: List[int] = []
+        try:
+            fd, self.owner, locked = open_own(directory, self.owner, opened, lock=self._holds)
+            # Without a lock, a file of our own says nothing: the others may be of ended processes.
+            self.is_second = self.owner != "" if locked else self._is_child
+            self.directory = directory
+            self._file = file = AppendFile(fd)
+            return file
+        except BaseException:
+            # One that stays open keeps its lock: this process would be the second of its rank.
+            if self._file is None:
+                for each in opened:
+                    os.close(each)
+            raise
 
     def _rotate(self) -> AppendFile:
         """Give the full segment a number and open a new one."""
@@ -197,25 +236,17 @@ class Writer:
             self._is_opening = False
         return self._open()
 
-    def _write_interrupting(self) -> None:
-        (line, run), *more = self._interrupting
-        self._interrupting.clear()
-        self.write(line, run, more)
-
-    def _prune(self, directory: str) -> None:
+    def _prune(self) -> None:
+        assert self.directory is not None
         try:
-            retention.prune(directory, self.owner, self._max_bytes - self._segment_bytes)
+            retention.prune(self.directory, self.owner, self._max_bytes - self._segment_bytes)
         except OSError as error:  # no descriptor is left for the listing
             if is_interruption(error):
                 raise
 
-    def _suspend(self, error: OSError, now: float, *, is_retry: bool) -> None:
-        """Let go of the file, and note when to open it again: at once where it has gone."""
+    def _suspend(self, error: OSError, now: float, lines: int) -> None:
         self.release()
-        self._retry_at = 0.0
-        if error.errno in GONE and not is_retry:
-            return
-        self.lost += len(self._interrupting)
+        self.lost += lines + len(self._interrupting)
         self._interrupting.clear()
         self._retry_at = now + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Callable, Dict, List, Optional
 
+from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_rows
 from primus_lens_hook.step_fix.limits import Limits
@@ -56,8 +57,9 @@ class RunGuard:
     def log(self, call: LogCall) -> Any:
         """Serve one call; returns and raises what wandb does."""
         try:
-            is_within = self.lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 Condition asks too
-            with self.lock:
+            lock = self.lock
+            is_within = lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 Condition asks too
+            with lock:
                 if not self._active:
                     return log_after_giving_up(self.context.wandb, call)
                 # In a signal handler. Not now: the state is half changed, and wandb itself
@@ -66,22 +68,31 @@ class RunGuard:
                 if self.serving and is_within:
                     self.interrupting.append(call)
                     return None
-                self.serving = True
-                try:
-                    if self._foreign or self.others_log[0]:
-                        self.others_log[0] = 1
-                        self._share()
-                    self.context.begin(call)
-                    return self._state.log(call)
-                finally:
-                    self.serving = False
-                    if self.interrupting:
-                        self.serve_interrupting()
-        except Exception as fault:
-            # BaseException passes: KeyboardInterrupt and SystemExit are never internal errors.
-            if call.refused or is_interruption(fault):
+                return self._serve(call)
+        except BaseException as fault:
+            let_go(self.lock)
+            # KeyboardInterrupt and SystemExit are never internal errors.
+            if not isinstance(fault, Exception) or call.refused or is_interruption(fault):
                 raise
             return self.give_up(fault, call)
+
+    def _serve(self, call: LogCall) -> Any:
+        self.serving = True
+        try:
+            if self._foreign or self.others_log[0]:
+                self.others_log[0] = 1
+                self._share()
+            self.context.begin(call)
+            return self._state.log(call)
+        finally:
+            self.end_call()
+
+    @holding("lock")
+    def end_call(self) -> None:
+        """Serve what signal handlers have logged within a call that returns or raises."""
+        self.serving = False
+        if self.interrupting:
+            self.serve_interrupting()
 
     def flush(self) -> None:
         """Send everything that waits. Never raises."""
@@ -114,17 +125,17 @@ class RunGuard:
         counter = self._state.counter
         return read() if counter is None else counter
 
+    @holding("lock")
     def note_unserved(self, call: LogCall) -> None:
         """Note a call that wandb took, and that was not served here."""
-        with self.lock:
-            self.context.note_training_step(call)
-            if call.values:
-                self.context.wandb.mark = {}
+        self.context.note_training_step(call)
+        if call.values:
+            self.context.wandb.mark = {}
 
+    @holding("lock")
     def set_training_step(self, step: int) -> None:
         """Set the step given to `update_training_step()`."""
-        with self.lock:
-            self.context.steps.set(step)
+        self.context.steps.set(step)
 
     def set_tracks_calls(self) -> None:
         """Note which call brings a key, from the next call on: priorities are given."""
@@ -140,21 +151,21 @@ class RunGuard:
         if not self.serving:
             self._guarded(lambda: self._note_written(record))
 
+    @holding("lock")
     def limit(self, limits: Limits) -> None:
         """Bound what waits, from the next call on."""
-        with self.lock:
-            self.context.limits = limits
+        self.context.limits = limits
 
     def hand_back(self) -> None:
         """Send everything that waits; the next calls are wandb's. Never raises."""
         self.is_plain = False
         self._guarded(self._pass_through)
 
+    @holding("lock")
     def resume(self) -> None:
         """Note that wandb has had calls that were not served here."""
-        with self.lock:
-            if self._serves and not isinstance(self._state, Shared):
-                self.context.wandb.forget_open_row()
+        if self._serves and not isinstance(self._state, Shared):
+            self.context.wandb.forget_open_row()
 
     def stand_aside(self, reason: str) -> None:
         """Leave the run to a wandb that lacks something. Never raises."""
@@ -187,27 +198,27 @@ class RunGuard:
         self._foreign, self.is_plain = True, False
         self._serves = self._serves and self.context.wandb.can_repair_steps(self._foreign)
 
+    @holding("lock")
     def give_up(self, fault: Exception, call: Optional[LogCall] = None) -> Any:
         """Send what waits, each row once; then wandb has the calls, unless no fault was ours."""
-        with self.lock:
-            self.is_plain = False
-            self._active = not is_ours(fault)
-            if not self._active:
-                reason = "internal error: " + describe(fault)
-                warn_once("steps", "the step fix is off for this run after an " + reason)
-                self.context.wandb.decline(STEP_FIX, reason)
-            try:
-                send_waiting_rows(self.context, self._state.waiting())
-                # `handed` tells which calls wandb or a row has had: those are not sent twice.
-                answer, calls = None, [*self.interrupting, call]
-                self.interrupting.clear()
-                for each in calls:
-                    if each is not None and not each.handed:
-                        answer = log_after_giving_up(self.context.wandb, each)
-                return answer
-            finally:
-                if self._active:
-                    self._begin_anew()
+        self.is_plain = False
+        self._active = not is_ours(fault)
+        if not self._active:
+            reason = "internal error: " + describe(fault)
+            warn_once("steps", "the step fix is off for this run after an " + reason)
+            self.context.wandb.decline(STEP_FIX, reason)
+        try:
+            send_waiting_rows(self.context, self._state.waiting())
+            # `handed` tells which calls wandb or a row has had: those are not sent twice.
+            answer, calls = None, [*self.interrupting, call]
+            self.interrupting.clear()
+            for each in calls:
+                if each is not None and not each.handed:
+                    answer = log_after_giving_up(self.context.wandb, each)
+            return answer
+        finally:
+            if self._active:
+                self._begin_anew()
 
     def _begin_anew(self) -> None:
         shared = isinstance(self._state, Shared)
@@ -282,17 +293,24 @@ class RunGuard:
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         try:
-            with self.lock:
-                if not self._active:
-                    return None
-                within_a_call, self.serving = self.serving, True
-                try:
-                    return act()
-                finally:
-                    self.serving = within_a_call
-                    if self.interrupting and not within_a_call:
-                        self.serve_interrupting()
-        except Exception as fault:
-            if is_interruption(fault):
+            lock = self.lock
+            with lock:
+                return self._act(act) if self._active else None
+        except BaseException as fault:
+            let_go(self.lock)
+            if not isinstance(fault, Exception) or is_interruption(fault):
                 raise
             return self.give_up(fault)
+
+    def _act(self, act: Callable[[], Any]) -> Any:
+        within_a_call, self.serving = self.serving, True
+        try:
+            # A child has logged since the newest call: at the steps that they were to have, wandb
+            # would drop the rows that wait.
+            if self.others_log[0] and not self._foreign and self._state.waiting():
+                self._share()
+            return act()
+        finally:
+            self.serving = within_a_call
+            if self.interrupting and not within_a_call:
+                self.serve_interrupting()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
+from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.recording.scalars import template_of
 from primus_lens_hook.step_fix.array_scalars import unwrapped
@@ -157,15 +158,7 @@ class StepFix:
         try:
             if self._methods is None:
                 return
-            guard = vars(run).get(ATTRIBUTE)
-            # A new list, not remove(): other threads are in a loop over the old one.
-            with self._lock:
-                self._runs = [each for each in self._runs if each is not guard]
-                # Ends with the last run: a process that has finished with wandb has no thread of
-                # ours when it forks its next workers.
-                if self._timer_ends is not None and not self._runs:
-                    self._timer_ends.set()
-                    self._timer_ends = None
+            self._forget(vars(run).get(ATTRIBUTE))
         except Exception as fault:
             self.failed(fault)
 
@@ -206,60 +199,76 @@ class StepFix:
             self.report(STEP_FIX, "internal error: " + describe(fault))
             self.disable()
 
+    @holding("_lock")
+    def _forget(self, guard: Optional[RunGuard]) -> None:
+        # A new list, not remove(): other threads are in a loop over the old one.
+        self._runs = [each for each in self._runs if each is not guard]
+        # Ends with the last run: a process that has finished with wandb has no thread of ours when
+        # it forks its next workers.
+        if self._timer_ends is not None and not self._runs:
+            self._timer_ends.set()
+            self._timer_ends = None
+
+    @holding("_lock")
     def _begin(self, run: Any) -> RunGuard:
-        with self._lock:  # two threads may log first
-            guard = vars(run).get(ATTRIBUTE)
-            if guard is None:
-                assert self._methods is not None
-                lack = lack_in_run(run) if self.allowed else ""
-                wandb = WandbRun(run, self._methods, self._columns, self._mark)
-                context = RunContext(wandb, TrainingStep(), self._limits)
-                guard = RunGuard(context, self._start_timer, self._shared)
-                if lack:
-                    guard.stand_aside(lack)
-                elif self.allowed and not wandb.is_foreign():
-                    # A process that hands its run to another ends the open row before; but a run
-                    # of this process may have logged before the hook came.
-                    wandb.forget_open_row()
-                self._runs.append(guard)
-                self._counts.append(context.counts)
-                self._set_up(guard)
-                vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
-                # Last registered runs first: before wandb's own, which ends its service. wandb
-                # registers whenever it starts one, so ours moves behind it with each run. wandb
-                # 0.31 calls no method of Run at exit: nothing else would send what waits.
-                atexit.unregister(self.exiting)
-                atexit.register(self.exiting)
-                # Last: a signal handler may raise within it.
-                if self._enabled and not lack and wandb.is_attached_by_id():
-                    # Rows of its own process may wait there, and nobody can tell it to send them.
-                    # What we log may take wandb's counter beyond them: once they are sent, then.
-                    time.sleep(self._limits.flush_interval + TIMER_MARGIN)
-            return guard  # type: ignore[no-any-return]
+        # Two threads may log first.
+        guard = vars(run).get(ATTRIBUTE)
+        if guard is None:
+            assert self._methods is not None
+            lack = lack_in_run(run) if self.allowed else ""
+            wandb = WandbRun(run, self._methods, self._columns, self._mark)
+            context = RunContext(wandb, TrainingStep(), self._limits)
+            guard = RunGuard(context, self._start_timer, self._shared)
+            if lack:
+                guard.stand_aside(lack)
+            elif self.allowed and not wandb.is_foreign():
+                # A process that hands its run to another ends the open row before; but a run
+                # of this process may have logged before the hook came.
+                wandb.forget_open_row()
+            self._runs.append(guard)
+            self._counts.append(context.counts)
+            self._set_up(guard)
+            vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
+            # Last registered runs first: before wandb's own, which ends its service. wandb
+            # registers whenever it starts one, so ours moves behind it with each run. wandb
+            # 0.31 calls no method of Run at exit: nothing else would send what waits.
+            atexit.unregister(self.exiting)
+            atexit.register(self.exiting)
+            # Last: a signal handler may raise within it.
+            if self._enabled and not lack and wandb.is_attached_by_id():
+                # Rows of its own process may wait there, and nobody can tell it to send them.
+                # What we log may take wandb's counter beyond them: once they are sent, then.
+                time.sleep(self._limits.flush_interval + TIMER_MARGIN)
+        return guard  # type: ignore[no-any-return]
 
     def _set_up(self, guard: RunGuard) -> None:
         """Tell a run what has been set for all of them."""
         # After it is among the runs: what another thread sets now it has set before it goes through
         # them, so that one of the two tells the run. And never an older value after a newer one.
-        with guard.lock:
-            guard.limit(self._limits)
-            if self.training_step is not None:
-                guard.set_training_step(self.training_step)
+        lock = guard.lock
+        try:
+            with lock:
+                guard.limit(self._limits)
+                if self.training_step is not None:
+                    guard.set_training_step(self.training_step)
+        except BaseException:
+            let_go(lock)
+            raise
         if self._ranked:
             guard.set_tracks_calls()
         if not self._enabled:
             guard.is_plain = False
 
+    @holding("_lock")
     def _start_timer(self) -> None:
         # From the first conflict on, never before: Python 3.12 warns of a fork in a process that
         # has threads, and most trainings are in order.
-        with self._lock:
-            if self._timer_ends is None:
-                self._timer_ends = ends = threading.Event()
-                # Not Thread.start(), which waits for the thread's first step: it has waited for
-                # ever when another thread had an exception raised here at that moment, which
-                # CPython gave to the new thread. And no interpreter waits for this one's end.
-                _thread.start_new_thread(self._flush_overdue, (ends,))
+        if self._timer_ends is None:
+            self._timer_ends = ends = threading.Event()
+            # Not Thread.start(), which waits for the thread's first step: it has waited for
+            # ever when another thread had an exception raised here at that moment, which
+            # CPython gave to the new thread. And no interpreter waits for this one's end.
+            _thread.start_new_thread(self._flush_overdue, (ends,))
 
     def _flush_overdue(self, ends: threading.Event) -> None:
         wait = self._limits.flush_interval

@@ -15,6 +15,7 @@ import threading
 from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook import contract
+from primus_lens_hook.fork_safe_lock import holding
 from primus_lens_hook.interruption import is_interruption, start, suppress
 from primus_lens_hook.system import Sample
 from primus_lens_hook.warn_once import describe, warn_once
@@ -55,26 +56,26 @@ class Sampler:
                 after_in_child=self._in_child,
             )
 
+    @holding("_lock")
     def start(self) -> None:
         """Sample from now on. Never raises."""
-        with self._lock:
-            self._pause.clear()
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="primus-lens-sampler", daemon=True)
-                try:
-                    start(thread)
-                except RuntimeError as error:  # as many as the container may have
-                    if is_interruption(error):
-                        raise
-                    self._note("the sampler", error)
-                else:
-                    self._thread = thread
+        self._pause.clear()
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="primus-lens-sampler", daemon=True)
+            try:
+                start(thread)
+            except RuntimeError as error:  # as many as the container may have
+                if is_interruption(error):
+                    raise
+                self._note("the sampler", error)
+            else:
+                self._thread = thread
 
+    @holding("_lock")
     def stop(self) -> None:
         """Sample no more, and take our values off the rows. Waits for nothing."""
-        with self._lock:
-            self._pause.set()
-            self._show({})
+        self._pause.set()
+        self._show({})
 
     def _before_fork(self) -> None:
         if not self._hangs:
@@ -99,11 +100,12 @@ class Sampler:
             self.stop()
             self._note("the sampler", fault)
 
+    @holding("_lock")
     def _ends(self) -> bool:
-        with self._lock:  # a run may begin just now
-            if self._pause.is_set():
-                self._thread = None
-            return self._thread is None
+        # A run may begin just now.
+        if self._pause.is_set():
+            self._thread = None
+        return self._thread is None
 
     def _find(self) -> List[Any]:
         found = []
@@ -134,11 +136,16 @@ class Sampler:
             for name, value in sample.items()
             if name in ON_ROWS or name.endswith("_util")
         }
-        with self._lock:
-            if self._pause.is_set():  # the last run has finished meanwhile
-                return
-            self._show(on_rows)
-        self._write(named, on_rows)  # outside the lock: start and stop are called within its own
+        if self._puts_on_rows(on_rows):
+            # Without the lock: start and stop are called within its own.
+            self._write(named, on_rows)
+
+    @holding("_lock")
+    def _puts_on_rows(self, on_rows: Sample) -> bool:
+        if self._pause.is_set():  # the last run has finished meanwhile
+            return False
+        self._show(on_rows)
+        return True
 
     def _show(self, on_rows: Sample) -> None:
         # One call each: a thread that logs copies the dict meanwhile.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from primus_lens_hook.fork_safe_lock import ForkSafeLock
 from primus_lens_hook.interruption import is_interruption
@@ -44,6 +44,12 @@ class SyncedRun:
         self.namespaces: Union[CoreNamespaces, OldNamespaces] = (
             CoreNamespaces() if has_core() else OldNamespaces()
         )
+
+    def note(self, step: int, row: Dict[str, Any], keys: Tuple[str, ...]) -> bool:
+        """Remember the step of a row; whether it is late."""
+        late = self.steps.of(step, row, keys)[2]
+        self.steps.note(step, keys)
+        return late
 
 
 class SyncedDirectory:
@@ -79,7 +85,8 @@ class TensorBoard:
     ) -> None:
         """Note that wandb reads this directory for the run from now on. Never raises."""
         if not self._broken and isinstance(logdir, str):
-            self._fenced(lambda: self._announce(run, logdir, root_logdir or ""))
+            root = root_logdir or ""
+            self._fenced(lambda: self._noting.within(self._announce, run, logdir, root))
 
     def made(self, writer: Any, logdir: Any = None, *_: Any, **__: Any) -> None:
         """Note a new writer. Never raises."""
@@ -94,17 +101,16 @@ class TensorBoard:
             self._fenced(lambda: self._record(directory, event))
 
     def _announce(self, run: Any, logdir: str, root: str) -> None:
-        with self._noting.lock:
-            synced = vars(run).get(ATTRIBUTE)
-            if synced is None:
-                # vars, not setattr: wandb's Run refuses unknown names
-                synced = vars(run)[ATTRIBUTE] = SyncedRun(run)
-            directory = synced.namespaces.add(logdir, root)
-            self._directories[absolute(logdir)] = SyncedDirectory(synced, directory)
-            # Now, not at an import: wandb tells from within the constructor of a writer, whose
-            # module is loaded, and a training without any pays nothing. Under the lock: two threads
-            # may make the first writers, and a class wrapped twice records each value twice.
-            observe_writers(self.made, self.written)
+        synced = vars(run).get(ATTRIBUTE)
+        if synced is None:
+            # vars, not setattr: wandb's Run refuses unknown names
+            synced = vars(run)[ATTRIBUTE] = SyncedRun(run)
+        directory = synced.namespaces.add(logdir, root)
+        self._directories[absolute(logdir)] = SyncedDirectory(synced, directory)
+        # Now, not at an import: wandb tells from within the constructor of a writer, whose module
+        # is loaded, and a training without any pays nothing. Under the lock: two threads may make
+        # the first writers, and a class wrapped twice records each value twice.
+        observe_writers(self.made, self.written)
 
     def _made(self, writer: Any, logdir: str) -> None:
         # wandb reads the files that begin after it has been told of their directory, whoever
@@ -126,10 +132,7 @@ class TensorBoard:
         if values and run is not None and not to.synced.finished:
             row = {to.directory.key(tag): value for tag, value in values.items()}
             keys = tuple(row)
-            synced = to.synced
-            with self._noting.lock:
-                late = synced.steps.of(step, row, keys)[2]
-                synced.steps.note(step, keys)
+            late = self._noting.within(to.synced.note, step, row, keys)
             # In a run whose log calls show steps too, TensorBoard's are another counter.
             late = late or self._step_of(run) is not None
             self._recorder.record(run, row, step, late)

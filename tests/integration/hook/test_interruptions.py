@@ -122,8 +122,13 @@ SCRIPT = """
     choose = random.Random(SEED)
     kept = [i for i in range(10, CALLS + 10) if act(choose, i)]
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    for i in range(20):
-        wandb.log({"end": i}, step=CALLS + 10 + i - 9 * (i % 2))
+    def end():
+        for i in range(20):
+            wandb.log({"end": i}, step=CALLS + 10 + i - 9 * (i % 2))
+    # In another thread, which would wait for ever for a lock that was left taken.
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    ending.join(30)
     wandb.finish()
     print(counted["raised"], counted["caught"], len(kept))
 """

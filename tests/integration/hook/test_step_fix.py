@@ -129,6 +129,24 @@ def test_forked_children_and_their_parent(train):
     assert sum("first" in row for row in done.rows) == 1
 
 
+def test_rows_that_wait_while_a_child_logs(train):
+    done = trained(
+        train("""
+            import os, wandb
+            run = wandb.init(project="p")
+            for step in (*range(20), *range(20), 20):
+                run.log({"a": 1, f"s{step}": step}, step=step)
+            if not os.fork():
+                [run.log({"child": 1}) for _ in range(30)]
+                os._exit(0)
+            os.wait()
+            wandb.finish()
+        """)
+    )
+    assert [row["s20"] for row in done.rows if "s20" in row] == [20]
+    assert sum("child" in row for row in done.rows) == 30
+
+
 def test_the_users_axes_summary_and_media_stay_theirs(train):
     done = trained(
         train("""

@@ -108,7 +108,10 @@ class Maker:
 
     def plain(self):
         first = self.dice.choice((None, None, 0, 3, 10))
-        yield f"rows({self.dice.randint(1, 30)}, {first}, loss={self.dice.random():.3})"
+        # A key of its own where native may drop values: its summary then is what it has kept, and
+        # with the hook the newest by training step, as promised.
+        key = "loss" if first is None else "score"
+        yield f"rows({self.dice.randint(1, 30)}, {first}, {key}={self.dice.random():.3})"
 
     def odd(self):
         dice = self.dice

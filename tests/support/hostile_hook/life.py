@@ -33,6 +33,11 @@ class Life(NamedTuple):
         return any(line.startswith(ABRUPT_LINES) for line in self.lines)
 
     @property
+    def cuts_writes_short(self):
+        """Whether a write may end in the middle: daemon threads do, with the interpreter."""
+        return self.ends_abruptly or any(line.startswith("daemon_thread(") for line in self.lines)
+
+    @property
     def steals(self):
         """Whether descriptors of wandb's own thread are closed: it then prints what it will."""
         return any(line.startswith(STEALING) for line in self.lines)

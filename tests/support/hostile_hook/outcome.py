@@ -12,7 +12,7 @@ from support.differential.outcome import normal
 
 OURS = re.compile(r"wandb_metrics(\.p\d+)?(\.\d+)?\.jsonl$")
 KNOWN = re.compile(r"(wandb_runs(\.p\d+)?\.json|wandb_hook\.json)$")
-HALF = re.compile(r"(wandb_runs(\.p\d+)?|wandb_hook)\.json\.\d+$")  # of a killed process
+HALF = re.compile(r"(wandb_runs(\.p\d+)?|wandb_hook)\.json\.\d+$")  # of a killed process or thread
 NOT_COMPARED = ("notes", "stdout", "stderr", "image", "hog", "life.py")
 MARK = "primus-lens:"
 
@@ -65,7 +65,7 @@ class Outcome:
         if OURS.match(name) and "node_0" in shown:
             self.records[shown] = content
         elif not KNOWN.match(name):
-            if not (self.life.ends_abruptly and HALF.match(name)):
+            if not (self.life.cuts_writes_short and HALF.match(name)):
                 self.files[shown] = content
         elif b'"failed"' in content and not self.complaints:  # stderr may be closed
             reason = json.loads(content)["reason"]

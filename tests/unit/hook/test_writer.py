@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
 
 import pytest
-from primus_lens_hook.recording import jsonfile
+from primus_lens_hook import identity
+from primus_lens_hook.recording import append_file, journal, jsonfile, own_file, runs, writer
 from primus_lens_hook.recording.retention import MOST_FILES
+from primus_lens_hook.recording.runs import Runs
 from primus_lens_hook.recording.writer import Writer
 
 from support import short_job
+from support.interrupted import at_each
 
 MAX = 64 * 1024
 
@@ -114,6 +118,63 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path):
     (tmp_path / "wandb_metrics.jsonl").write_bytes(b'{"timestamp":1')
     Writer([str(tmp_path)], MAX).write(b"{}\n")
     assert (tmp_path / "wandb_metrics.jsonl").read_bytes() == b'{"timestamp":1\n{}\n'
+
+
+def test_what_interrupts_the_first_run_does_not_lose_the_next(tmp_path):
+    writer = Writer([str(tmp_path)], MAX)
+    writer.write(line(0))
+    known = Runs(writer, identity.read({}), journal.at_once)
+    for number in at_each(lambda number: known.begin(str(number), None), runs, journal):
+        known.begin("next", None)
+        assert "next" in jsonfile.load(str(tmp_path / "wandb_runs.json")), number
+        (tmp_path / "wandb_runs.json").unlink()
+    assert number > 100
+
+
+def test_what_interrupts_an_open_leaves_no_lock_behind(tmp_path):
+    def act(number):
+        writers[number].write(line(0))
+
+    writers = [Writer([str(tmp_path / str(number))], MAX) for number in range(3000)]
+    for number in at_each(act, writer, own_file, append_file):
+        assert writers[number].write(line(1))
+        assert names(tmp_path / str(number)) == ["wandb_metrics.jsonl"]
+        writers[number].release()
+    assert number > 100
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    known = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, known[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, known)
+
+
+def test_what_interrupts_a_write_tears_no_line(tmp_path):
+    def act(number):
+        writers.append(Writer([str(tmp_path / str(number))], MAX))
+        writers[-1].write(line(0, 60))
+        with largest_file(150):
+            writers[-1].write(line(1))
+
+    writers = []
+    for number in at_each(act, append_file):
+        writers[-1].write(line(2))
+        with largest_file(250):
+            writers[-1].write(line(3))
+        text = (tmp_path / str(number) / "wandb_metrics.jsonl").read_bytes()
+        assert set(text.splitlines(True)) <= {line(0, 60), line(2), line(3)}, number
+    assert number > 100
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file
+def test_what_interrupts_a_replacement_leaves_nothing_half_done(tmp_path):
+    for number in at_each(lambda _: jsonfile.replace(str(tmp_path / "a.json"), 1), jsonfile):
+        assert names(tmp_path) in ([], ["a.json"]), number
+    assert number > 30
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ __all__ = [
     "write_raw",
 ]
 
-HIGHEST = 64
+STANDARD, HIGHEST = 3, 64
+OF_A_THREAD = ("socket:", "pipe:", "anon_inode:[event")  # what an event loop has open
 FILES = {}  # the life's own: names -> numbers
 COPIES = []
 HOG = []
@@ -43,7 +44,7 @@ SETTLED = 1.4  # seconds after which a hook without a file has tried again
 def file_opens(name):
     # Where the shell that the life began in stood: it may have gone elsewhere.
     path = os.path.join(os.environ["HOSTILE_LIFE"], "work", name)
-    FILES[name] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    FILES[name] = apart(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
 def file_writes(name, count):
@@ -57,16 +58,22 @@ def file_closes(name):
 
 
 def holds(name, kind):
-    """A file without a name, a pipe or a socket, in which nobody else has a part."""
+    """A file without a name, a pipe or a socket, in which nobody else has a part.
+
+    What is written to has the number that was free: the record's, perhaps.
+    """
     if kind == "unlinked":
         file_opens(name)
         os.unlink(os.path.join(os.environ["HOSTILE_LIFE"], "work", name))
-        FILES[name, "other"] = os.dup(FILES[name])
+        FILES[name, "other"] = apart(os.dup(FILES[name]))
     elif kind == "pipe":
-        FILES[name, "other"], FILES[name] = os.pipe()
+        read, write = os.pipe()
+        FILES[name, "other"] = apart(os.dup(read))
+        FILES[name] = apart(os.dup2(write, read, inheritable=False))
+        os.close(write)
     else:
         pair = socket.socketpair()
-        FILES[name, "other"], FILES[name] = (each.detach() for each in pair)
+        FILES[name], FILES[name, "other"] = (apart(each.detach()) for each in pair)
 
 
 def still_holds(name):
@@ -81,22 +88,46 @@ def still_holds(name):
         note("holds", errno.errorcode[error.errno])
 
 
+def apart(number):
+    """The same file under a number that is not one of stdio's."""
+    passed = []
+    while number < STANDARD:
+        passed.append(number)
+        number = os.dup(number)
+    for each in passed:
+        os.close(each)
+    return number
+
+
+def close_each(numbers):
+    """Close them. In the place of what an event loop has open is something else at once.
+
+    wandb's thread closes its numbers when it ends, whoever has them by then: natively it may be any
+    file of the training.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in numbers:
+        if link_of(number).startswith(OF_A_THREAD):
+            os.dup2(nothing, number, inheritable=False)
+        elif number != nothing:
+            closed(number)
+    os.close(nothing)
+
+
 def close_all():
     """What a daemon does when it begins."""
     FILES.clear()
     COPIES.clear()
     HOG.clear()
-    os.closerange(3, HIGHEST)
+    close_each(range(STANDARD, HIGHEST))
 
 
 def close_some(seed):
     """A bug of somebody's: numbers are closed that are not theirs."""
     if "HOSTILE_DAEMON" in os.environ:
         return  # EBUSY, where a thread is about to open a file under that number
-    own = set(FILES.values())
-    for number in random.Random(seed).sample(range(3, 16), 8):
-        if number not in own:
-            closed(number)
+    numbers = random.Random(seed).sample(range(3, 16), 8)
+    close_each(set(numbers).difference(FILES.values()))
 
 
 def close_records():

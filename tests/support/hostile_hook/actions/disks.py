@@ -59,9 +59,9 @@ def records_vanish():
 
 def records_move():
     """What is there is renamed: the file that is open goes along."""
+    moved = os.path.join(records(), f"node_0.moved{next(MOVES)}")
     trouble("moved")  # natively there is nothing to go along; a new one is opened as needed
     if os.path.isdir(os.path.join(records(), "node_0")):
-        moved = os.path.join(records(), f"node_0.moved{next(MOVES)}")
         os.rename(os.path.join(records(), "node_0"), moved)
     over("moved")
 
@@ -69,9 +69,11 @@ def records_move():
 def put_in_place(kind):
     """Something else takes the place of the rank's file or directory."""
     rank = os.path.join(records(), "node_0", "rank_0")
+    # The number is that of this action: natively there is nothing to be moved at the first one.
+    moved = f"{rank}.moved{next(MOVES)}"
     trouble("in place")
     if os.path.lexists(rank):
-        os.rename(rank, f"{rank}.moved{next(MOVES)}")
+        os.rename(rank, moved)
     target = os.path.join(life(), "work", "target")
     with open(target, "w") as file:
         file.write("the user's\n")

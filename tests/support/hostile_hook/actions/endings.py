@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from support.hostile_hook.actions.rows import row
+from support.hostile_hook.actions.rows import last_row, row
 
 __all__ = ["at_exit", "leave", "when_uncaught"]
 
@@ -38,7 +38,7 @@ def leave(how):
 
 def at_exit():
     """Log when the interpreter ends: before wandb's own handlers, or after them."""
-    atexit.register(row, {"at": "exit"})
+    atexit.register(last_row)
 
 
 def when_uncaught():

@@ -10,7 +10,7 @@ import wandb
 from support.hostile_hook.actions.notes import NUMBERS, called, note
 
 __all__ = [
-    "begin", "chdir", "define", "finish", "freeze_clock",
+    "begin", "chdir", "define", "finish", "freeze_clock", "last_row",
     "row", "rows", "summary", "umask", "wait", "whole", "write",
 ]  # fmt: skip
 
@@ -28,6 +28,17 @@ def row(values=None, **how):
     """Log a row of the next number and these values."""
     number = next(NUMBERS[0])
     log_noted({"n": number, **(values or {})}, number, **how)
+
+
+def last_row():
+    """The same at the interpreter's end."""
+    number = next(NUMBERS[0])
+    try:
+        RUN[0].log({"n": number, "at": "exit"})
+    except Exception:  # which one depends on how far wandb's thread has got with its own end
+        note("raised", "at exit", number)
+    else:
+        note("logged", "", number)
 
 
 def rows(count, first=None, **values):
