@@ -154,7 +154,7 @@ class RunSeries:
     def _count(self, records: list[Record]) -> None:
         """Log calls were read, and their values are set."""
         families, end = self._families, records[-1].timestamp
-        logged = sum(each.logged(records[-1].run) for each in self.holders)
+        logged = float(sum(each.logged(records[-1].run) for each in self.holders))
         families.records.values[self._own[families.records]] = logged
         if self.history is not None and end >= self.history.due:
             self.history.take(records, self.step, self.losses)

@@ -178,6 +178,10 @@ class Writer:
                 self._numbered = self.directory, self.owner
             file.end_torn_line()
             self._prune()
+            # All of this takes a while, in which another thread may close descriptors and open its
+            # own, as a daemon does.
+            if not file.is_ours(time.monotonic()):
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             return file
         finally:
             self._is_opening = False

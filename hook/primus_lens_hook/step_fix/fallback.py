@@ -32,6 +32,17 @@ def log_after_giving_up(wandb: WandbRun, call: LogCall) -> Any:
     return wandb.send(call, call.values, call.training_step, None, True)
 
 
+def log_rest(wandb: WandbRun, interrupting: List[LogCall], call: Optional[LogCall]) -> Any:
+    """Let wandb have the calls that no row has had yet; what it returns for the last one."""
+    # `handed` tells which calls wandb or a row has had: those are not sent twice.
+    answer, calls = None, [*interrupting, call]
+    interrupting.clear()
+    for each in calls:
+        if each is not None and not each.handed:
+            answer = log_after_giving_up(wandb, each)
+    return answer
+
+
 def send_waiting_rows(run: RunContext, rows: List[Row]) -> None:
     """Send all that waits, and show again what the late rows have hidden in the summary.
 

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption, is_ours
-from primus_lens_hook.step_fix.fallback import log_after_giving_up, send_waiting_rows
+from primus_lens_hook.step_fix.fallback import log_after_giving_up, log_rest, send_waiting_rows
 from primus_lens_hook.step_fix.limits import Limits
 from primus_lens_hook.step_fix.log_call import LogCall
 from primus_lens_hook.step_fix.pass_through import PassThrough
@@ -39,8 +39,7 @@ class RunGuard:
         self._active = True
         # Re-entrant: a signal handler may log, or finish the run, within a call of its thread.
         self.lock = threading.RLock()
-        # Whether this lock's thread is within a call: whoever gets the lock then is that thread
-        # again, in a signal handler, and finds the state half changed.
+        # Within a call: whoever gets the lock then is a signal handler of the lock's own thread.
         self.serving = False
         self.interrupting: List[LogCall] = []  # calls of such handlers
         self._foreign = run.wandb.is_foreign()
@@ -50,8 +49,7 @@ class RunGuard:
 
     def takes_calls(self) -> bool:
         """Whether calls are served here; else they are wandb's."""
-        # While wandb mirrors tensorboard it strips the step of each call. Asked for each call: the
-        # mirror may begin after the run.
+        # A mirror of tensorboard, which may begin after the run, strips the step of each call.
         return self._serves and not self.context.wandb.patched.get("tensorboard")
 
     def log(self, call: LogCall) -> Any:
@@ -62,16 +60,14 @@ class RunGuard:
             with lock:
                 if not self._active:
                     return log_after_giving_up(self.context.wandb, call)
-                # In a signal handler. Not now: the state is half changed, and wandb itself
-                # deadlocks when a handler logs within a log call of its own. Both are asked: a
-                # tracing function that raises may leave the mark behind.
+                # In a signal handler. Not now: the state is half changed, and wandb would deadlock.
+                # Both are asked: a tracing function that raises may leave the mark behind.
                 if self.serving and is_within:
                     self.interrupting.append(call)
                     return None
                 return self._serve(call)
         except BaseException as fault:
             let_go(self.lock)
-            # KeyboardInterrupt and SystemExit are never internal errors.
             if not isinstance(fault, Exception) or call.refused or is_interruption(fault):
                 raise
             return self.give_up(fault, call)
@@ -116,7 +112,8 @@ class RunGuard:
 
     def summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
         """What the run's summary has to show, where wandb's shows `shown`. Never raises."""
-        answer = self._guarded(lambda: self._summary(shown))
+        with_rows = self.context.summary.with_rows
+        answer = self._guarded(lambda: with_rows(shown, self._state.waiting()))
         return shown if answer is None else answer
 
     def step(self, read: Callable[[], Any]) -> Any:
@@ -182,15 +179,13 @@ class RunGuard:
 
     def note_answer(self) -> None:
         """Note that wandb's method returned something: a row that waits could not. Never raises."""
-        # Later than with the first call it is too late: late rows have moved wandb's counter, and
-        # wandb would drop what native wandb keeps.
+        # Not later: once late rows have moved the counter, wandb would drop what native keeps.
         if isinstance(self._state, PassThrough):
             self.stand_aside("Run.log returns a value")
 
     def after_fork(self) -> None:
         """In a child: the parent has the rows, and perhaps had the lock."""
-        # Whoever held the lock does not exist here. The rows that wait are the parent's to send: a
-        # child that sends them too doubles each of them.
+        # The rows that wait are the parent's: a child that sends them too doubles each of them.
         self.lock = threading.RLock()
         self.serving = False
         self.interrupting.clear()
@@ -209,13 +204,7 @@ class RunGuard:
             self.context.wandb.decline(STEP_FIX, reason)
         try:
             send_waiting_rows(self.context, self._state.waiting())
-            # `handed` tells which calls wandb or a row has had: those are not sent twice.
-            answer, calls = None, [*self.interrupting, call]
-            self.interrupting.clear()
-            for each in calls:
-                if each is not None and not each.handed:
-                    answer = log_after_giving_up(self.context.wandb, each)
-            return answer
+            return log_rest(self.context.wandb, self.interrupting, call)
         finally:
             if self._active:
                 self._begin_anew()
@@ -231,10 +220,6 @@ class RunGuard:
         self._state.flush()
         # A signal handler may finish the run within a call: what it has logged has no later.
         self.serve_interrupting()
-
-    def _summary(self, shown: Dict[str, Any]) -> Dict[str, Any]:
-        late = [row for row in self._state.waiting() if row.late]
-        return self.context.summary.with_rows(shown, late) if late else shown
 
     def _note_written(self, record: Any) -> None:
         # First what native wandb has got before the user's writing: its values are older.
@@ -305,8 +290,7 @@ class RunGuard:
     def _act(self, act: Callable[[], Any]) -> Any:
         within_a_call, self.serving = self.serving, True
         try:
-            # A child has logged since the newest call: at the steps that they were to have, wandb
-            # would drop the rows that wait.
+            # Where a child has logged meanwhile, wandb would drop the waiting rows at their steps.
             if self.others_log[0] and not self._foreign and self._state.waiting():
                 self._share()
             return act()

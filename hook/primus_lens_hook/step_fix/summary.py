@@ -138,8 +138,11 @@ class Summary:
         self._filled_in.clear()
         return {path: value for path, value in shown.items() if not self._is_users(path)}
 
-    def with_rows(self, shown: Dict[str, Any], rows: Iterable[Row]) -> Dict[str, Any]:
-        """What wandb shows, and what it would show if it had these rows."""
+    def with_rows(self, shown: Dict[str, Any], waiting: Iterable[Row]) -> Dict[str, Any]:
+        """What wandb shows, and what it would show if it had the late ones of these rows."""
+        rows = [row for row in waiting if row.late]
+        if not rows:
+            return shown
         self._look_into_rows()
         shown, newest = dict(shown), {p: age for p, (age, _) in self._newest.items()}
         for row in rows:

@@ -37,7 +37,7 @@ def test_the_series_page_is_golden(filled):
         ),
         "# TYPE primus_lens_wandb_last_record_timestamp_seconds gauge",
         f"primus_lens_wandb_last_record_timestamp_seconds{{{identity}}} 1.5",
-        "# HELP primus_lens_wandb_records_total Log calls read from the rank's files.",
+        "# HELP primus_lens_wandb_records_total Log calls of the run on this rank.",
         "# TYPE primus_lens_wandb_records_total counter",
         f"primus_lens_wandb_records_total{{{identity}}} 1.0",
     ]
@@ -113,10 +113,11 @@ def test_clients_that_go_before_they_read_are_counted_and_not_logged(tmp_path, r
 
 
 def leave(exporter):
-    """Ask for the page over TLS, and reset the connection."""
+    """Ask for the page over TLS, and reset the connection at its first byte."""
     plain = socket.create_connection(("localhost", exporter.port))
     with exporter.tls.wrap_socket(plain, server_hostname="localhost") as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.recv(1)  # the page has begun, and is far larger than what the kernel keeps
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
 
 

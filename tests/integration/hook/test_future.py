@@ -28,8 +28,8 @@ DESCRIBING = {"entity", "id", "job_type", "mode", "name", "project", "run_id", "
 PARTS = {"run": "set_global", "commit": "_log", "tensorboard": "patched"}
 # Of our own, or of Python's.
 NOT_WANDBS = {
-    "__str__", "args", "default", "get", "host", "join", "modules", "start", "status", "stop",
-    "watch",
+    "__str__", "args", "default", "get", "host", "join", "lock", "modules", "start", "status",
+    "stop", "watch",
 }  # fmt: skip
 
 

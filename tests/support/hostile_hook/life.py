@@ -34,8 +34,12 @@ class Life(NamedTuple):
 
     @property
     def cuts_writes_short(self):
-        """Whether a write may end in the middle: daemon threads do, with the interpreter."""
-        return self.ends_abruptly or any(line.startswith("daemon_thread(") for line in self.lines)
+        """Whether a write may end in the middle: daemon threads do, with the interpreter.
+
+        Among them our sampler, in children that multiprocessing ends by os._exit.
+        """
+        threads = ("daemon_thread(", "multiprocess(")
+        return self.ends_abruptly or any(line.startswith(threads) for line in self.lines)
 
     @property
     def steals(self):
