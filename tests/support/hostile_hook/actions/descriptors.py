@@ -39,6 +39,7 @@ FILES = {}  # the life's own: names -> numbers
 COPIES = []
 HOG = []
 SETTLED = 1.4  # seconds after which a hook without a file has tried again
+WAITS = []  # how often that was waited for
 
 
 def file_opens(name):
@@ -165,7 +166,8 @@ def relieve():
     """There are descriptors again, and the hook has had the time to see it."""
     while HOG:
         closed(HOG.pop())
-    time.sleep(SETTLED)
+    time.sleep(SETTLED * 2 ** len(WAITS))  # a hook that has lacked them before waits twice as long
+    WAITS.append(None)
     over("descriptors")
 
 
