@@ -109,6 +109,11 @@ class AppendFile:
                 else:
                     self.size = size
 
+    def check(self) -> None:
+        """Raises OSError where the descriptor is no longer this file."""
+        if not self._is_still_ours(self._fd):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
     def close(self) -> None:
         """Close the descriptor if it still is this file."""
         # Not twice: close() may fail with EIO on NFS, and a second close of the number would hit

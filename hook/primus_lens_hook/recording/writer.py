@@ -180,8 +180,7 @@ class Writer:
             self._prune()
             # All of this takes a while, in which another thread may close descriptors and open its
             # own, as a daemon does.
-            if not file.is_ours(time.monotonic()):
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            file.check()
             return file
         finally:
             self._is_opening = False
