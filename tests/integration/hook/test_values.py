@@ -120,3 +120,25 @@ def test_steps(both, row):
     steps = [line["step"] for line in done.lines[:-2]]
     assert {type(step) for step in steps} <= {int, type(None)}
     assert dict(zip(odd_values.STEPS, steps, strict=True)) == odd_values.STEPS
+
+
+REFUSED = """
+    import wandb
+    class Text(str):
+        __hash__ = str.__hash__
+        def __str__(self): raise RuntimeError("no text")
+    run = wandb.init(project="p")
+    for step, value in ((9, 1), (5, {Text("a"): 1}), (50, {Text("a"): 1})):
+        try:
+            run.log({"odd": value}, step=step)
+            print("taken")
+        except RuntimeError as error:
+            print(error)
+"""
+
+
+def test_a_late_row_with_a_key_that_cannot_be_printed_is_refused_as_natively(tmp_path):
+    done, native = (
+        training.run(tmp_path / str(len(env)), REFUSED, env=env) for env in ({}, NATIVE)
+    )
+    assert done.stdout == native.stdout == "taken\nno text\nno text\n"
