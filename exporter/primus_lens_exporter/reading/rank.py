@@ -57,6 +57,8 @@ class RankFiles:
         self.is_current = False
         """Whether all that was there when it was found has been read."""
         self._is_listed = False
+        self._missing: set[str] = set()
+        """Runs of which a directory that is back has shown nothing so far."""
         self._runs = Runs(consumer, self, settings.series_grace_seconds)
         self._labels: Labels | None = None
         self._gone = False
@@ -123,10 +125,18 @@ class RankFiles:
                 all_read = yield from self._read_in_order(labels, files)
         if all_read:
             self.schedule.all_read(written=written)
+            if self._is_listed:
+                self._end_missing(labels)
         if not self.is_current and self._is_listed and (all_read or self._segments.backlog_read):
             self._runs.caught_up(labels, now)
             self.is_current = True
             self._consumer.caught_up(self)
+
+    def _end_missing(self, labels: Labels) -> None:
+        """End the runs that a directory which was begun anew no longer has."""
+        for run_id in self._missing:
+            self._consumer.end(labels, run_id, self.sequences.newest(run_id), self)
+        self._missing.clear()
 
     def rest(self, now: float) -> None:
         """The end of a tick: end what is over, and sleep until there may be something to do."""
@@ -143,7 +153,8 @@ class RankFiles:
 
     def there_again(self) -> None:
         """The directory is back: it is read on, not anew."""
-        self._gone = False
+        self._gone = self._is_listed = False
+        self._missing = set(self.sequences)
         self.schedule.touched(CHANGED)
 
     def close(self) -> None:
@@ -271,6 +282,8 @@ class RankFiles:
         """Count what is in a batch; returns the records that have not been there before."""
         self._counts.bytes += batch.size
         self._counts.lines.update(batch.results)
+        if self._missing:
+            self._missing.difference_update(record.run for record in batch.records)
         return self.sequences.fresh(file.owner, batch.records) if batch.records else []
 
     def _deliver(self, labels: Labels, records: list[Record], positions: Mapping[str, int]) -> None:
