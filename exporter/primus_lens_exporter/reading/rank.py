@@ -257,7 +257,11 @@ class RankFiles:
         clock = self.volume.root.clock
         started = clock()
         chunk = self._segments.next(file, most)
-        if chunk and not file.key and file.begin(self.path, self._consumer.resume):
+        if (
+            chunk
+            and not file.key
+            and file.begin(self.path, self._segments.keys(), self._consumer.resume)
+        ):
             chunk = self._segments.next(file, most)
         if chunk is None:
             if ended is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from primus_lens_exporter.reading.layout import METRICS_FILE
 from primus_lens_exporter.reading.listing import Entry
@@ -46,9 +46,11 @@ class Segment:
     key: str = ""
     """What the consumer knows it by; empty until its first line is whole."""
 
-    def begin(self, directory: str, resume: Callable[[str], int]) -> bool:
+    def begin(self, directory: str, others: Container[str], resume: Callable[[str], int]) -> bool:
         """Its first lines were read: it has a key now. True if it goes on where `resume` says."""
-        self.key = f"{directory}/{self.tail.fingerprint}{self.owner}"
+        self.key = f"{directory}/{self.tail.fingerprint}"
+        if self.key in others:  # two processes that began with the same line
+            self.key += self.owner
         return self.tail.skip_to(resume(self.key))
 
     def reach(self, root: SafeDirectory) -> bool:

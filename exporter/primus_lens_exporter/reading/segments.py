@@ -58,6 +58,10 @@ class Segments:
         files = self._files.values()
         return all(file.finished or file.tail.offset >= file.backlog for file in files)
 
+    def keys(self) -> set[str]:
+        """Those of the files of which something was read."""
+        return {file.key for file in self._files.values() if file.key}
+
     def unfinished(self) -> dict[str, list[Segment]]:
         """Those that may have more to read, by the process that wrote them, each oldest first."""
         found: dict[str, list[Segment]] = {}
