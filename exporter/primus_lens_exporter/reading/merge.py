@@ -106,7 +106,7 @@ class Merged:
 
     def add(self, line: Line, records: list[Record]) -> None:
         self._records += records
-        if line.file.key:
+        if line.batch.records:
             self._positions[line.file.key] = line.end
 
     def take(self) -> tuple[list[Record], dict[str, int]]:

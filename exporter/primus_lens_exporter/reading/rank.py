@@ -278,7 +278,7 @@ class RankFiles:
     def _take(self, labels: Labels, file: Segment, batch: Batch) -> None:
         clock = self.volume.root.clock
         started = clock()
-        positions = {file.key: file.tail.offset} if file.key else {}
+        positions = {file.key: file.tail.offset} if batch.records else {}
         self._deliver(labels, self._fresh(file, batch), positions)
         self.tenant.spent(0, clock() - started)
 
