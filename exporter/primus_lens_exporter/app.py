@@ -38,6 +38,7 @@ from primus_lens_exporter.reading.sources import (
 from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup as remote_write
+from primus_lens_exporter.sending.outbox import Outbox
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.page import Page
 from primus_lens_exporter.serving.routes import application
@@ -69,10 +70,7 @@ async def serve(settings: Settings) -> None:
         follower = _follower(store, settings, telemetry.reading, pods, open_files)
         stack.callback(follower.close)
         work = [follower.run()]
-        for protocol in (remote_write, otlp):
-            outbox = protocol.outbox(settings, settings, telemetry.registry)
-            if outbox is None:
-                continue
+        for outbox in _outboxes(settings, telemetry):
             # Counted once: its own view of the same files is not on the page.
             sender = _follower(outbox, settings, Counts(), pods, open_files)
             stack.callback(sender.close)
@@ -106,6 +104,12 @@ async def _until(stop: asyncio.Event, work: Sequence[Coroutine[None, None, None]
         for task in (*running, stopping):
             task.cancel()
         await asyncio.gather(*running, stopping, return_exceptions=True)
+
+
+def _outboxes(settings: Settings, telemetry: Telemetry) -> list[Outbox]:
+    """Of the protocols that have a receiver."""
+    made = (each.outbox(settings, settings, telemetry.registry) for each in (remote_write, otlp))
+    return [outbox for outbox in made if outbox is not None]
 
 
 def _informer(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodInformer:

@@ -11,9 +11,9 @@ import functools
 import os
 import sys
 import threading
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
-from primus_lens_hook.fork_safe_lock import ForkSafeLock, let_go
+from primus_lens_hook.fork_safe_lock import ForkSafeLock
 from primus_lens_hook.interruption import is_interruption
 from primus_lens_hook.recording.recorder import Recorder
 from primus_lens_hook.training_step import TrainingStep
@@ -150,16 +150,18 @@ def _record(
     try:
         # By position too: Megatron-LM passes the step as the second argument.
         explicit = as_integer(args[1] if len(args) > 1 else kwargs.get("step"))
-        lock = _noting.lock
-        try:
-            with lock:
-                shown, step, late = steps.of(explicit, row, keys)
-                if shown is not None:
-                    steps.note(shown, keys)
-        except BaseException:
-            let_go(lock)
-            raise
+        step, late = _noting.within(_note, steps, explicit, row, keys)
     except Exception as error:  # of a key, for example
         recorder.failed(error)
         step, late = None, False
     recorder.record(run, row, step, late)
+
+
+def _note(
+    steps: TrainingStep, explicit: Optional[int], row: Dict[str, Any], keys: Tuple[str, ...]
+) -> Tuple[Any, bool]:
+    """Remember the step that a row shows; returns its step, and whether it is late."""
+    shown, step, late = steps.of(explicit, row, keys)
+    if shown is not None:
+        steps.note(shown, keys)
+    return step, late

@@ -35,13 +35,17 @@ class ForkSafeLock:
 
     def within(self, act: Callable[..., Answer], *args: Any) -> Answer:
         """What `act` returns, called while this thread holds the lock."""
-        lock = self.lock
-        try:
-            with lock:
-                return act(*args)
-        except BaseException:
-            let_go(lock)
-            raise
+        return within(self.lock, act, *args)
+
+
+def within(lock: Any, act: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+    """What `act` returns, called while this thread holds the RLock."""
+    try:
+        with lock:
+            return act(*args, **kwargs)
+    except BaseException:
+        let_go(lock)
+        raise
 
 
 def holding(name: str) -> Callable[[Method], Method]:
@@ -50,13 +54,8 @@ def holding(name: str) -> Callable[[Method], Method]:
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
         def held(self: Any, *args: Any, **kwargs: Any) -> Any:
-            lock = getattr(self, name)
-            try:
-                with lock:
-                    return method(self, *args, **kwargs)
-            except BaseException:
-                let_go(lock)
-                raise
+            # No variable for the lock: `let_go` takes a caller that has one for one that holds it.
+            return within(getattr(self, name), method, self, *args, **kwargs)
 
         return cast(Method, held)
 

@@ -58,9 +58,8 @@ class Journal:
         # protects the runs; the lines need none, since the writer has a lock of its own.
         self._lock = threading.RLock()
         # The run of the newest call, its id, and how its lines end but for their number, by whether
-        # they are late. One
-        # tuple, replaced as a whole: with attributes, two threads that log to two runs would mix
-        # them up.
+        # they are late. One tuple, replaced as a whole: with attributes, two threads that log to
+        # two runs would mix them up.
         self.newest: Tuple[Any, str, Tuple[str, str]] = NO_RUN
         self.sampler: Optional[Sampler] = None
         self._row_members = ""  # JSON members of the newest sample that are on each line

@@ -30,12 +30,13 @@ class LineNumbers:
     """The newest number of each run."""
 
     def __init__(
-        self, directory: Optional[str] = None, owner: str = "", file: Optional[AppendFile] = None
+        self, directory: str = "", owner: str = "", file: Optional[AppendFile] = None
     ) -> None:
-        """Of a directory and its file of this owner, goes on from what is there."""
+        """Goes on from what there is of an owner: in the directory, and at the end of its file."""
         self.newest: Dict[str, int] = {}
         """By run id."""
-        if directory is not None and file is not None:
+        self.of = directory, owner
+        if file is not None:
             self._load(directory, owner, file)
 
     def numbered(self, line: bytes, run: Optional[str], more: Sequence[Line] = ()) -> bytes:

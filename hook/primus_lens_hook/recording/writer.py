@@ -12,7 +12,7 @@ import errno
 import os
 import threading
 import time
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
 from primus_lens_hook.fork_safe_lock import holding, let_go
 from primus_lens_hook.interruption import is_interruption
@@ -61,7 +61,6 @@ class Writer:
         """Lines that could not be written."""
         self.numbers = LineNumbers()
         """Of the newest line of each run."""
-        self._numbered: Tuple[Optional[str], str] = (None, "")  # directory and owner of these
         self._directories = directories
         self._holds = holds
         self._is_child = is_child
@@ -108,9 +107,7 @@ class Writer:
                 self._append(file, line, run, more)
                 self._pause = FIRST_PAUSE
                 if self._interrupting:
-                    (line, run), *more = self._interrupting
-                    self._interrupting.clear()
-                    self.write(line, run, more)
+                    self._write_interrupting()
                 return True
         except BaseException as error:
             is_outermost = let_go(lock)
@@ -119,6 +116,11 @@ class Writer:
                     self._mend()
                 raise
             return self._retry(error, now, ((line, run), *more), is_retry)
+
+    def _write_interrupting(self) -> None:
+        (line, run), *more = self._interrupting
+        self._interrupting.clear()
+        self.write(line, run, more)
 
     def _append(
         self, file: AppendFile, line: bytes, run: Optional[str], more: Sequence[Line]
@@ -172,10 +174,9 @@ class Writer:
                     return file
             file = self._take()
             self._last_id = file.id
-            if self._numbered != (self.directory, self.owner):
-                # Each owner's lines have numbers of their own.
+            assert self.directory is not None
+            if self.numbers.of != (self.directory, self.owner):
                 self.numbers = LineNumbers(self.directory, self.owner, file)
-                self._numbered = self.directory, self.owner
             file.end_torn_line()
             self._prune()
             # All of this takes a while, in which another thread may close descriptors and open its

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from primus_lens_hook.fork_safe_lock import holding, let_go
+from primus_lens_hook.fork_safe_lock import holding, within
 from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.recording.scalars import template_of
 from primus_lens_hook.step_fix.array_scalars import unwrapped
@@ -245,19 +245,16 @@ class StepFix:
         """Tell a run what has been set for all of them."""
         # After it is among the runs: what another thread sets now it has set before it goes through
         # them, so that one of the two tells the run. And never an older value after a newer one.
-        lock = guard.lock
-        try:
-            with lock:
-                guard.limit(self._limits)
-                if self.training_step is not None:
-                    guard.set_training_step(self.training_step)
-        except BaseException:
-            let_go(lock)
-            raise
+        within(guard.lock, self._tell, guard)
         if self._ranked:
             guard.set_tracks_calls()
         if not self._enabled:
             guard.is_plain = False
+
+    def _tell(self, guard: RunGuard) -> None:
+        guard.limit(self._limits)
+        if self.training_step is not None:
+            guard.set_training_step(self.training_step)
 
     @holding("_lock")
     def _start_timer(self) -> None:

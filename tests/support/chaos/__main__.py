@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from support import fuse
+from support import fuse, mount_namespace
 from support.chaos import lies, report
 from support.chaos.acts import ACTS
 from support.chaos.plan import LONGEST, plan, volumes
@@ -18,7 +18,6 @@ from support.chaos.promises import NAMES
 from support.chaos.running import Player, broken
 from support.chaos.settings import ChaosSettings
 from support.chaos.world import World
-from support.hostile_hook import places
 
 SETTINGS = ChaosSettings()
 KINDS = "\n".join(f"  {name:10} {act.__doc__}" for name, act in ACTS.items())
@@ -51,7 +50,6 @@ examples:
   python -m support.chaos --directory /tmp/c --seed 7       keep logs and data there
   python -m support.chaos --lies                            check the checks: each lie is found
 """
-NAMESPACE = "CHAOS_NAMESPACE"
 
 
 def kinds(text):
@@ -81,7 +79,7 @@ def arguments():
 def possible():
     """The kinds of acts that this machine has what it takes for."""
     lacking = set()
-    if not places.can_mount():
+    if not mount_namespace.can_mount():
         lacking = {"full", "hung"}
     elif fuse.why_not():
         lacking = {"hung"}
@@ -90,10 +88,7 @@ def possible():
 
 def main():
     asked = arguments()
-    if places.can_mount() and NAMESPACE not in os.environ:
-        os.environ[NAMESPACE] = "1"
-        ours = [sys.executable, "-m", "support.chaos", *sys.argv[1:]]
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", *ours])
+    mount_namespace.enter("support.chaos")
     console = Console(width=None if sys.stdout.isatty() else 170)
     if asked.directory:
         asked.directory.mkdir(parents=True, exist_ok=True)

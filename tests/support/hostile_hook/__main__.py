@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from support import seeded_command
+from support import mount_namespace, seeded_command
 from support.hostile_hook import generate, places, shrink
 from support.hostile_hook.compare import Difference, compare
 from support.hostile_hook.running import Worker
@@ -49,7 +49,6 @@ examples:
 """
 LAST_BY_NATIVE = 5  # of the rules: the others look at the hooked life alone
 JOBS = 2 * (os.cpu_count() or 1)  # many of them sleep
-NAMESPACE = "HOSTILE_NAMESPACE"
 
 
 def arguments():
@@ -63,10 +62,7 @@ def arguments():
 
 def main():
     asked = arguments()
-    if places.can_mount() and NAMESPACE not in os.environ:
-        os.environ[NAMESPACE] = "1"
-        ours = [sys.executable, "-m", "support.hostile_hook", *sys.argv[1:]]
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", *ours])
+    mount_namespace.enter("support.hostile_hook")
     console = Console(width=None if sys.stdout.isatty() else 170)
     with tempfile.TemporaryDirectory(
         prefix="primus-lens-hostile-", ignore_cleanup_errors=True

@@ -5,24 +5,18 @@ Mounts need root; `__main__` gives them a namespace of their own, so that none o
 """
 
 import contextlib
-import functools
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from support.fuse import FaultyMount, why_not
+from support.mount_namespace import can_mount
 
 NOBODY = 65534
 # Here nothing need be recorded; what is recorded must be whole.
 LOSES = {"small disk", "few inodes", "file", "unwritable", "owned by another", "read-only", "fuse"}
 MOUNTED = {"small disk", "few inodes", "read-only", "ext4", "fuse"}
-
-
-@functools.cache
-def can_mount():
-    unshare = shutil.which("unshare")
-    return bool(unshare) and subprocess.run([unshare, "--mount", "true"]).returncode == 0
 
 
 def possible(place):
