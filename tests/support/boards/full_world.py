@@ -139,16 +139,16 @@ class FullWorld(World):
     def _flood(self):
         """More than the exporter may read at once; what it has read is minutes old."""
         at = self.end - self.left * 60
-        with (rank(self.flooded) / "wandb_metrics.jsonl").open("w") as file:
-            for number, row in enumerate(self.recording.rows * 100):
-                data = {"train/epoch": row["data"]["train/epoch"]}
-                about = {
-                    "timestamp": at + number / 1000,
-                    "step": None,
-                    "data": data,
-                    "run": "flood",
-                }
-                file.write(json.dumps(row | about) + "\n")
+        lines = []
+        for number, row in enumerate(self.recording.rows * 100):
+            data = {"train/epoch": row["data"]["train/epoch"]}
+            about = {"timestamp": at + number / 1000, "step": None, "data": data, "run": "flood"}
+            lines.append(json.dumps(row | about) + "\n")
+        with (rank(self.flooded) / "wandb_metrics.jsonl").open("w", buffering=1) as file:
+            file.write(lines[0])
+            # A backlog from before the rank was seen would hide it until that has been read.
+            until(lambda: 'run_id="flood"' in self.exporters["c"].page())
+            file.writelines(lines[1:])
 
     def _webhooks(self):
         authority, directory = trustme.CA(), self.directory / "tls"
