@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Raises at each instruction of some modules, one after the other, as a handler or tracer may."""
+"""Interrupts each instruction of some modules, one after the other, as a handler or tracer may."""
 
 import itertools
 import sys
@@ -9,16 +9,23 @@ class Preempted(Exception):
     """The user's own."""
 
 
-def at_each(act, *modules):
-    """Call `act(number)`, in which instruction `number` of the modules raises; yields each."""
+def preempt(_):
+    raise Preempted
+
+
+def at_each(act, *modules, handler=preempt):
+    """Call `act(number)`, in which instruction `number` of the modules raises; yields each.
+
+    Or `handler(number)` is called there.
+    """
     files = {module.__file__ for module in modules}
     for number in itertools.count():
-        if not interrupted(act, number, files):
+        if not interrupted(act, number, files, handler):
             return
         yield number
 
 
-def interrupted(act, number, files):
+def interrupted(act, number, files, handler=preempt):
     """Whether the call got that far."""
     left = [number]
 
@@ -27,16 +34,16 @@ def interrupted(act, number, files):
             return None
         frame.f_trace_opcodes = True
         left[0] -= event in ("line", "opcode")
-        if left[0] < 0:
+        if left[0] == -1:
             sys.settrace(None)
-            raise Preempted
+            handler(number)
         return tracer
 
     sys.settrace(tracer)
     try:
         act(number)
     except Preempted:
-        return True
+        pass
     finally:
         sys.settrace(None)
-    return False
+    return left[0] < 0

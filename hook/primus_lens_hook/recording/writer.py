@@ -118,9 +118,16 @@ class Writer:
             return self._retry(error, now, ((line, run), *more), is_retry)
 
     def _write_interrupting(self) -> None:
-        (line, run), *more = self._interrupting
-        self._interrupting.clear()
-        self.write(line, run, more)
+        lines: List[Line] = []
+        # One by one: a handler that logs at this moment takes those that are left.
+        try:
+            while True:
+                lines.append(self._interrupting.pop(0))
+        except IndexError:
+            pass
+        if lines:
+            (line, run), *more = lines
+            self.write(line, run, more)
 
     def _append(
         self, file: AppendFile, line: bytes, run: Optional[str], more: Sequence[Line]

@@ -233,6 +233,24 @@ def test_signal_handlers_that_write_while_files_are_opened(tmp_path):
     writer.release()
 
 
+def test_signal_handlers_that_write_at_any_moment(tmp_path, monkeypatch):
+    def while_opening(directory, *args, **kwargs):
+        waiting.append(len(waiting) + 3)
+        writers[int(os.path.basename(directory))].write(line(waiting[-1]))  # for the open to end
+        return own_file.open_own(directory, *args, **kwargs)
+
+    def handler(number):
+        writers[number].write(line(2))
+
+    writers, waiting = [Writer([str(tmp_path / str(number))], MAX) for number in range(3000)], []
+    monkeypatch.setattr(writer, "open_own", while_opening)
+    for number in at_each(lambda number: writers[number].write(line(0)), writer, handler=handler):
+        assert sorted(numbers(tmp_path / str(number))) == [0, 2, *waiting], number
+        writers[number].release()
+        waiting.clear()
+    assert number > 100
+
+
 def test_the_trainings_own_descriptor_of_our_file_is_its_own(tmp_path):
     writer = Writer([str(tmp_path)], MAX)
     writer.write(line(1))
