@@ -13,7 +13,7 @@ import tempfile
 from typing import Any, Dict, List, Optional, Tuple
 
 from primus_lens_hook import __version__, contract
-from primus_lens_hook.recording.mounts import hanging_type
+from primus_lens_hook.mounts import hanging_type
 
 from primus_lens_cli import payload
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every name that crosses a process boundary, written once.
 
-The hook writes what is named here; the exporter and the webhook read it. This is
-the only module of the hook that they may import. It holds constants and nothing else.
+The hook writes what is named here; the exporter and the webhook read it. Of the hook they
+may import this module and `mounts` only. It holds constants and nothing else.
 """
 
 from primus_lens_hook import ENV_HOOK as ENV_HOOK

@@ -15,10 +15,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
-from primus_lens_hook import identity
+from primus_lens_hook import identity, mounts
 from primus_lens_hook.fork_safe_lock import holding
 from primus_lens_hook.interruption import is_interruption, is_ours
-from primus_lens_hook.recording import mounts, status
+from primus_lens_hook.recording import status
 from primus_lens_hook.recording.journal import CountsOf, Journal
 from primus_lens_hook.recording.rank_directory import rank_directories
 from primus_lens_hook.recording.scalars import LARGE, MICROSECONDS

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from primus_lens_hook.recording import writer as writer_module
-from primus_lens_hook.recording.mounts import hanging_type
+from primus_lens_hook.mounts import hanging_type
 from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.recording.writer_thread import WriterThread
 
@@ -177,7 +177,7 @@ def test_types_by_the_table_of_mounts(monkeypatch, tmp_path, types):
     rows = [f"1 0 0:1 / /a\\040{kind} rw master:1 - {kind} source rw\n" for kind in types.split()]
     rows += ["1 0 0:1 / / rw - overlay source rw\n", "1 0 0:1 / /a\\040nfs/b rw - ext4 source rw\n"]
     (tmp_path / "table").write_text("".join(rows))
-    monkeypatch.setattr("primus_lens_hook.recording.mounts.TABLE", str(tmp_path / "table"))
+    monkeypatch.setattr("primus_lens_hook.mounts.TABLE", str(tmp_path / "table"))
     assert [hanging_type(f"/a {kind}/b") for kind in types.split()] == types.split()
     assert hanging_type("/b") is None
 
