@@ -9,7 +9,8 @@ import ctypes
 import dataclasses
 import gc
 import logging
-from collections.abc import Coroutine, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
 from primus_lens_hook import __version__
 from primus_lens_toolkit import descriptors, listen
@@ -27,15 +28,13 @@ from primus_lens_exporter.reading import misplaced
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.loop_consumer import LoopConsumer
+from primus_lens_exporter.reading.mount_reader import MountReader
 from primus_lens_exporter.reading.open_files import OpenFiles
+from primus_lens_exporter.reading.places import Kind, Place, place, source
+from primus_lens_exporter.reading.readers import Readers
 from primus_lens_exporter.reading.safe_open import require_openat2
-from primus_lens_exporter.reading.sources import (
-    DirectorySource,
-    KubeletSource,
-    SharedSource,
-    Source,
-)
-from primus_lens_exporter.reading.tenant import Tenants
+from primus_lens_exporter.reading.tenant import Tenants, node_quota
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup as remote_write
 from primus_lens_exporter.sending.outbox import Outbox
@@ -46,6 +45,12 @@ from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+LOOKS = {
+    Kind.DIRECTORY: misplaced.records_path,
+    Kind.KUBELET: misplaced.kubelet_root,
+    Kind.SHARED: misplaced.shared_path,
+}
 
 log = logging.getLogger(__name__)
 
@@ -67,23 +72,23 @@ async def serve(settings: Settings) -> None:
         if settings.of_pods:
             informer = _informer(settings, telemetry, pods)
             stack.callback(informer.stop)
-        follower = _follower(store, settings, telemetry.reading, pods, open_files)
-        stack.callback(follower.close)
-        work = [follower.run()]
+        readers = _readers(store, settings, telemetry.new_counts, pods, open_files)
+        stack.callback(readers.close)
+        work = readers.work()
         for outbox in _outboxes(settings, telemetry):
             # Counted once: its own view of the same files is not on the page.
-            sender = _follower(outbox, settings, Counts(), pods, open_files)
-            stack.callback(sender.close)
-            stack.callback(outbox.close)  # before the sender lets go of its files
-            work += [sender.run(), outbox.run()]
+            senders = _readers(outbox, settings, Counts, pods, open_files)
+            stack.callback(senders.close)
+            stack.callback(outbox.close)  # before the senders let go of their files
+            work += [*senders.work(), outbox.run()]
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
         asked = pods if settings.of_pods else None
-        overview = Overview(store, lambda: health(store, telemetry.reading, follower, asked))
+        overview = Overview(store, lambda: health(store, telemetry.reading, readers, asked))
         bounds = Bounds(settings.limits_history_bytes, settings.limits_line_bytes, settings)
         names = settings.kubernetes_node_name, settings.web_listen_address.host
         same_site = SameSite(names, telemetry.refused_clients)
-        app = application(Page(store, telemetry), overview, follower, bounds, same_site)
+        app = application(Page(store, telemetry), overview, readers, bounds, same_site)
         runner = await listen.listen(
             app, settings.web_listen_address, settings, telemetry.refused_clients
         )
@@ -126,35 +131,51 @@ def _informer(settings: Settings, telemetry: Telemetry, pods: PodCache) -> PodIn
 
 def _warn_of_misplaced(settings: Settings) -> None:
     """Say which directory was meant, where one was named that holds no records."""
-    root = settings.records_kubelet_root
-    for flag, paths, look in (
-        ("--records.path", settings.records_path, misplaced.records_path),
-        ("--records.kubelet-root", (root,) if root else (), misplaced.kubelet_root),
-        ("--records.shared-path", settings.records_shared_path, misplaced.shared_path),
-    ):
-        for path in paths:
-            if (wrong := look(str(path))) is not None:
-                log.warning("%s names the wrong directory: %s", flag, wrong, extra={"path": path})
+    for each in _places(settings):
+        if each.can_hang:
+            threading.Thread(target=_warn_if_misplaced, args=(each,), daemon=True).start()
+        else:
+            _warn_if_misplaced(each)
 
 
-def _follower(
-    consumer: Consumer, settings: Settings, counts: Counts, pods: PodCache, open_files: OpenFiles
-) -> Follower:
-    """What reads all sources for one consumer."""
-    watcher = Watcher()
-    tenants = Tenants(settings, counts, pods, open_files)
-    sources: list[Source] = [
-        DirectorySource(str(path.absolute()), tenants, settings, watcher)
-        for path in settings.records_path
-    ]
-    if settings.records_kubelet_root is not None:
-        root = str(settings.records_kubelet_root.absolute())
-        sources.append(KubeletSource(root, tenants, settings, watcher))
-    sources += [
-        SharedSource(str(path.absolute()), pods, tenants, settings, watcher)
-        for path in settings.records_shared_path
-    ]
-    return Follower(sources, consumer, settings, counts, watcher)
+def _warn_if_misplaced(place: Place) -> None:
+    if (wrong := LOOKS[place.kind](place.path)) is not None:
+        flag, said = place.kind.value, {"path": place.path}
+        log.warning("%s names the wrong directory: %s", flag, wrong, extra=said)
+
+
+def _readers(
+    consumer: Consumer,
+    settings: Settings,
+    new_counts: Callable[[], Counts],
+    pods: PodCache,
+    open_files: OpenFiles,
+) -> Readers:
+    """What reads all sources for one consumer, which is on the event loop."""
+    node = node_quota(settings)
+
+    def follower(places: Iterable[Place], consumer: Consumer, counts: Counts) -> Follower:
+        watcher, tenants = Watcher(), Tenants(settings, counts, pods, open_files, node)
+        sources = [source(each, pods, tenants, settings, watcher) for each in places]
+        return Follower(sources, consumer, settings, counts, watcher)
+
+    local, mounts = [], []
+    for each in _places(settings):
+        if each.can_hang:
+            counts, proxy = new_counts(), LoopConsumer(consumer)
+            mounts.append(MountReader(each.path, follower([each], proxy, counts), proxy, counts))
+        else:
+            local.append(each)
+    return Readers(follower(local, consumer, new_counts()), mounts)
+
+
+def _places(settings: Settings) -> Iterator[Place]:
+    named = (
+        (Kind.DIRECTORY, settings.records_path),
+        (Kind.KUBELET, filter(None, [settings.records_kubelet_root])),
+        (Kind.SHARED, settings.records_shared_path),
+    )
+    return (place(kind, path) for kind, paths in named for path in paths)
 
 
 def keep_freed_memory() -> None:

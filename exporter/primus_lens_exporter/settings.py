@@ -7,9 +7,12 @@ A part's own are defined beside the part, which never sees the others'.
 from __future__ import annotations
 
 import dataclasses
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 from primus_lens_hook import contract
+from primus_lens_hook.mounts import hanging_type
 from primus_lens_toolkit.flags import boolean, flag, limit
 from primus_lens_toolkit.web_settings import Address, WebSettings, address
 
@@ -21,13 +24,34 @@ from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
 ENV_PREFIX = "PRIMUS_LENS_EXPORTER_"
 
 
+ANSWER_SECONDS = 2.0  # a file system that hangs keeps nobody from starting for longer
+
+
 def directory(text: str) -> Path:
-    """An existing directory; ValueError otherwise."""
+    """An existing directory, or one of a file system that hangs; ValueError otherwise."""
     path = Path(text)
+    if hanging_type(str(path.absolute())) is None:
+        return _existing(path)
+    answer: Future[Path] = Future()
+    threading.Thread(target=_answer, args=(answer, path), daemon=True).start()
+    try:
+        return answer.result(ANSWER_SECONDS)
+    except TimeoutError:
+        return path
+
+
+def _answer(answer: Future[Path], path: Path) -> None:
+    try:
+        answer.set_result(_existing(path))
+    except Exception as error:
+        answer.set_exception(error)
+
+
+def _existing(path: Path) -> Path:
     if not path.exists():
-        raise ValueError(f"{text} does not exist; create it, or name the training's output path")
+        raise ValueError(f"{path} does not exist; create it, or name the training's output path")
     if not path.is_dir():
-        raise ValueError(f"{text} is not a directory; name the directory that holds node_*/")
+        raise ValueError(f"{path} is not a directory; name the directory that holds node_*/")
     return path
 
 

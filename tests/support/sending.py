@@ -40,13 +40,9 @@ class Sending:
         self.outbox = setup.outbox(self.settings, self.settings, self.telemetry.registry)
 
     async def __aenter__(self):
-        self.follower = app._follower(
-            self.outbox, self.settings, Counts(), PodCache(), OpenFiles(1000)
-        )
-        self.tasks = [
-            asyncio.create_task(self.outbox.run()),
-            asyncio.create_task(self.follower.run()),
-        ]
+        self.readers = app._readers(self.outbox, self.settings, Counts, PodCache(), OpenFiles(1000))
+        work = [self.outbox.run(), *self.readers.work()]
+        self.tasks = [asyncio.create_task(each) for each in work]
         return self
 
     async def __aexit__(self, *_):
@@ -54,7 +50,7 @@ class Sending:
             task.cancel()
         for result in await asyncio.gather(*self.tasks, return_exceptions=True):
             assert isinstance(result, asyncio.CancelledError), result
-        self.follower.close()
+        self.readers.close()
 
     def value(self, name, **labels):
         return self.telemetry.registry.get_sample_value(self.prefix + name, labels)

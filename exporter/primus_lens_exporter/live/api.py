@@ -6,10 +6,7 @@ A pod's names and values are sent as JSON alone; nothing in a request is taken f
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -22,29 +19,24 @@ from primus_lens_toolkit.health import Handler
 from primus_lens_toolkit.same_site import SameSite
 
 from primus_lens_exporter.live.downsampling import Point
-from primus_lens_exporter.live.history import MAX_FILES, Bounds, History, Past, Wanted
+from primus_lens_exporter.live.histories import Histories, NotNow
+from primus_lens_exporter.live.history import Past, Wanted
 from primus_lens_exporter.live.overview import Overview
 from primus_lens_exporter.live.run_view import number
-from primus_lens_exporter.reading.time_slices import in_slices
-from primus_lens_exporter.series.run_series import RunSeries
 
-WAITING = 16  # charts that may wait for the one being read
 MAX_KEYS = 64  # named in one request
 POINTS, MOST_POINTS, MOST_POINTS_OF_ALL = 600, 5_000, 100
 GZIP_BYTES = 1_000  # below, it does not pay
 GONE = "this run is gone, or its id is wrong"
-BUSY = "too many charts are being read; try again in a second"
 
 
 class Api:
     """Answers `/api/v1/…`, as docs/page.md has it, but to no page of another site."""
 
-    def __init__(self, overview: Overview, bounds: Bounds, same_site: SameSite) -> None:
+    def __init__(self, overview: Overview, histories: Histories, same_site: SameSite) -> None:
         self._overview = overview
+        self._histories = histories
         self._same_site = same_site
-        self._bounds = bounds
-        self._reading = asyncio.Lock()
-        self._waiting = 0
 
     def routes(self) -> dict[str, Handler]:
         """Handlers by path."""
@@ -77,20 +69,18 @@ class Api:
             wanted, after = wanted_of(request.query)
         except ValueError as error:
             return _error(request, 400, str(error))
-        if self._waiting >= WAITING:
-            return _error(request, 503, BUSY)
-        with self._place():
-            async with self._reading:  # one at a time: there is one processor for it
-                if request.transport is None:  # whoever asked has gone meanwhile
-                    return _error(request, 503, BUSY)
-                rank_id = request.query.get("id", "")
-                found = self._overview.rank(rank_id)
-                if found is None:
-                    return _error(request, 404, GONE)
-                run_id, series = found
-                reading = History(wanted._replace(run_id=run_id), self._bounds)
-                await in_slices(_read(reading, series, after))
-        return _answer(request, {"id": rank_id, **_columns(reading.past)})
+        rank_id = request.query.get("id", "")
+        found = self._overview.rank(rank_id)
+        if found is None:
+            return _error(request, 404, GONE)
+        run_id, series = found
+        try:
+            past = await self._histories.read(
+                wanted._replace(run_id=run_id), series, after, lambda: request.transport is not None
+            )
+        except NotNow as error:
+            return _error(request, 503, str(error))
+        return _answer(request, {"id": rank_id, **_columns(past)})
 
     def _unless_refused(self, handler: Handler) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -99,14 +89,6 @@ class Api:
             return await handler(request)
 
         return answer
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
 
 
 def wanted_of(query: MultiMapping[str]) -> tuple[Wanted, dict[str, int]]:
@@ -134,11 +116,6 @@ _SPAN = (("from", -math.inf), ("to", math.inf))
 def _position(part: str) -> tuple[str, int]:
     key, _, offset = part.partition(":")
     return key, int(offset)
-
-
-def _read(reading: History, series: RunSeries, after: Mapping[str, int]) -> Iterator[None]:
-    files = [file for holder in series.holders for file in holder.past(MAX_FILES)]
-    return reading.read(files, after)
 
 
 def _columns(past: Past) -> dict[str, Any]:

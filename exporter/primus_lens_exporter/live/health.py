@@ -7,15 +7,15 @@ from primus_lens_exporter.live.schema import Exporter, Pods
 from primus_lens_exporter.model.pod import STATES
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.readers import Readers
 from primus_lens_exporter.series.store import Store
 
 
-def health(store: Store, counts: Counts, follower: Follower, pods: PodCache | None) -> Exporter:
+def health(store: Store, counts: Counts, readers: Readers, pods: PodCache | None) -> Exporter:
     """As it is now; `pods` where Kubernetes is asked who they are."""
     states = None if pods is None else pods.injections()
     return Exporter(
-        ready=follower.ready,
+        ready=readers.ready,
         files=counts.files,
         ranks=counts.ranks,
         faults=counts.faults,

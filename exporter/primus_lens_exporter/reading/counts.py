@@ -7,7 +7,7 @@ It must need no metrics library: whoever reads records for another purpose has n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from primus_lens_exporter.model.drops import DROPS
 from primus_lens_exporter.model.labels import Labels
@@ -45,9 +45,26 @@ class Counts:
         self.tick_seconds = 0.0
         """Duration of the newest tick."""
         self.tick_timestamp = 0.0
-        """Unix seconds of its end."""
+        """Unix seconds of its end; of several followers, the one that ended first."""
         self.lag: dict[Labels, tuple[int, float]] = {}
         """Bytes that wait, and seconds: by whom to name for it."""
+        self.stuck: dict[str, float] = {}
+        """Seconds for which file systems that can hang have not answered, by path."""
+
+
+def together(parts: Sequence[Counts]) -> Counts:
+    """The numbers of several followers, each of which is written in one thread alone."""
+    total = Counts()
+    for part in parts:
+        for name in ("lines", "file_events", "refused", "limited", "dropped"):
+            getattr(total, name).update(getattr(part, name))
+        for name in ("bytes", "shared_runs", "faults", "files", "ranks"):
+            setattr(total, name, getattr(total, name) + getattr(part, name))
+        total.lag.update(part.lag)
+        total.stuck.update(part.stuck)
+    total.tick_seconds = max((part.tick_seconds for part in parts), default=0.0)
+    total.tick_timestamp = min((part.tick_timestamp for part in parts), default=0.0)
+    return total
 
 
 def _zeros(names: Iterable[str]) -> Counter[str]:

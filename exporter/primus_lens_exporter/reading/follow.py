@@ -53,17 +53,21 @@ class Follower:
         self._volumes: dict[Volume, dict[str, RankFiles]] = {}
         self._leaving: dict[RankFiles, float] = {}
         self._report_at = 0.0
+        self._began = time.monotonic()
 
     async def run(self) -> None:
         """Tick for ever."""
-        began = time.monotonic()
         while True:
             now = time.monotonic()
-            await in_slices(self._tick(now))
-            if not self.ready:
-                waiting = any(rank.schedule.due(now) for rank in self._ranks())
-                self.ready = not waiting or now - began > READY_SECONDS
+            await in_slices(self.tick(now))
             await asyncio.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
+
+    def tick(self, now: float) -> Iterator[None]:
+        """Find and read what is new, in short steps; `now` is monotonic."""
+        yield from self._tick(now)
+        if not self.ready:
+            waiting = any(rank.schedule.due(now) for rank in self._ranks())
+            self.ready = not waiting or now - self._began > READY_SECONDS
 
     def close(self) -> None:
         """Close every file."""

@@ -48,9 +48,16 @@ class DirectorySource:
     """
 
     def __init__(
-        self, path: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
+        self,
+        path: str,
+        tenants: Tenants,
+        settings: ReadingSettings,
+        watcher: Watcher,
+        *,
+        hold: bool = True,
     ) -> None:
-        self._root = SafeDirectory(path, hold=True)
+        """`hold`: see SafeDirectory; False for network volumes."""
+        self._root = SafeDirectory(path, hold=hold)
         self._tenants = tenants
         self._settings = settings
         self._watcher = watcher

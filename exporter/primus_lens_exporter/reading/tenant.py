@@ -24,6 +24,9 @@ from primus_lens_exporter.reading.tail import CHUNK
 
 SHARE = 20  # looking at directories takes a twentieth of the time at most
 BURST_SECONDS = 1.0  # of which so much may be used at once
+LOOK_SECONDS = (
+    0.5  # a look that took longer has met a file system that hung: no fault of the tenant
+)
 
 MAX_SEQUENCES = 10_000  # runs whose count is remembered: about 3 MB
 MAX_INFOS = 10_000  # about 10 MB; the hook keeps a hundred for each process
@@ -39,6 +42,11 @@ class Identities(Protocol):
     def uids(self) -> Collection[str]: ...
 
     def wrote(self, uid: str) -> None: ...
+
+
+def node_quota(settings: ReadingSettings) -> Quota:
+    """Of the series of all tenants together."""
+    return Quota(settings.limits_series_per_node, "series_per_node")
 
 
 class Tenant:
@@ -138,7 +146,7 @@ class Tenant:
 
     def looked(self, now: float, seconds: float) -> None:
         """What looking at a directory has cost."""
-        self._look_at = max(self._look_at, now - BURST_SECONDS) + SHARE * seconds
+        self._look_at = max(self._look_at, now - BURST_SECONDS) + rest_after(seconds)
 
     def may_open(self, *, hold: bool) -> bool:
         """Whether one more file may be followed; `hold`: with a descriptor that stays open."""
@@ -200,17 +208,28 @@ class Tenant:
             self._warn_once(reason, message, **said)
 
 
+def rest_after(seconds: float) -> float:
+    """How long a directory is left alone after a look at it that took so long."""
+    return SHARE * min(seconds, LOOK_SECONDS)
+
+
 class Tenants:
-    """Makes tenants that share one node's quota, and one process's descriptors."""
+    """Makes tenants that share one node's quota of series, and one process's descriptors."""
 
     def __init__(
-        self, settings: ReadingSettings, counts: Counts, pods: Identities, open_files: OpenFiles
+        self,
+        settings: ReadingSettings,
+        counts: Counts,
+        pods: Identities,
+        open_files: OpenFiles,
+        node: Quota | None = None,
     ) -> None:
+        """`node`: the quota, where the tenants of other followers share it too."""
         self._settings = settings
         self._counts = counts
         self._pods = pods
         self._open_files = open_files
-        self._node = Quota(settings.limits_series_per_node, "series_per_node")
+        self._node = node or node_quota(settings)
 
     def pod(self, uid: str) -> Tenant:
         """The pod with this UID."""

@@ -14,16 +14,17 @@ from primus_lens_toolkit.same_site import SameSite
 
 from primus_lens_exporter.live import static
 from primus_lens_exporter.live.api import Api
+from primus_lens_exporter.live.histories import Histories
 from primus_lens_exporter.live.history import Bounds
 from primus_lens_exporter.live.overview import Overview
-from primus_lens_exporter.reading.follow import Follower
+from primus_lens_exporter.reading.readers import Readers
 from primus_lens_exporter.serving.page import Page
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def application(
-    page: Page, overview: Overview, follower: Follower, bounds: Bounds, same_site: SameSite
+    page: Page, overview: Overview, readers: Readers, bounds: Bounds, same_site: SameSite
 ) -> web.Application:
     """All routes: `/metrics`, health and readiness under both usual names, the live page."""
 
@@ -33,8 +34,8 @@ def application(
             return web.Response(body=page.gzipped(), headers=headers)
         return await _in_parts(request, page.plain())
 
-    probes = health.routes(lambda: follower.ready, "Still reading what was there at the start.")
-    api = Api(overview, bounds, same_site)
+    probes = health.routes(lambda: readers.ready, "Still reading what was there at the start.")
+    api = Api(overview, Histories(readers, bounds), same_site)
     routes = {"/metrics": metrics, **probes, **static.routes(), **api.routes()}
     app = web.Application()
     app.add_routes([web.get(path, handler) for path, handler in routes.items()])

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from primus_lens_exporter.model.labels import label_text
-from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.counts import Counts, together
 from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.serving.process import ProcessSeries
 
@@ -26,29 +26,41 @@ class Telemetry:
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.reading = Counts()
+        self._counts: list[Counts] = []
         self.registry = registry = CollectorRegistry()
         registry.register(ProcessSeries())
-        registry.register(ReadingSeries(self.reading))
+        registry.register(ReadingSeries(self))
         self.series = Gauge(PREFIX + "series", "Series on the page.", registry=registry)
         self.refused_clients = Rejections(registry, PREFIX)
         labels = ("version", "python")
         build = Gauge(PREFIX + "build_info", "Always 1.", labels, registry=registry)
         build.labels(__version__, platform.python_version()).set(1)
 
+    @property
+    def reading(self) -> Counts:
+        """What all followers have counted, as it is now."""
+        return together(self._counts)
+
+    def new_counts(self) -> Counts:
+        """For one more follower."""
+        counts = Counts()
+        self._counts.append(counts)
+        return counts
+
     def render(self) -> bytes:
         """The text format; a millisecond or less."""
-        return generate_latest(self.registry) + _lag(self.reading)
+        reading = self.reading
+        return generate_latest(self.registry) + _lag(reading) + _stuck(reading)
 
 
 class ReadingSeries(Collector):
     """The counts of reading, at each scrape."""
 
-    def __init__(self, counts: Counts) -> None:
-        self._counts = counts
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
 
     def collect(self) -> Iterator[Metric]:
-        counts = self._counts
+        counts = self._telemetry.reading
         yield _counter("lines", "Lines read, by result.", counts.lines, "result")
         yield CounterMetricFamily(PREFIX + "read_bytes", "Bytes read.", counts.bytes)
         yield _counter("file_events", "What happened to files.", counts.file_events, "event")
@@ -88,3 +100,12 @@ def _lag(counts: Counts) -> bytes:
         waiting.add(waiting.prefix(label_text(who)), value=size)
         age.add(age.prefix(label_text(who)), value=seconds)
     return b"".join([*waiting.parts(), *age.parts()])
+
+
+def _stuck(counts: Counts) -> bytes:
+    """For how long file systems have not answered; there is one series for each that can hang."""
+    help_text = "Time for which a file system that can hang has not answered."
+    family = MetricFamily(PREFIX + "stuck_seconds", "gauge", help_text)
+    for path, seconds in counts.stuck.items():
+        family.add(family.prefix(label_text([("path", path)])), value=seconds)
+    return b"".join(family.parts())

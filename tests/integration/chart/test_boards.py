@@ -95,7 +95,8 @@ def ours():
     SendingTelemetry(exporter.registry, REMOTE_WRITE)
     SendingTelemetry(exporter.registry, OTLP)
     webhook.sync_gauge()
-    exporter.reading.lag[()] = (0, 0.0)
+    counts = exporter.new_counts()
+    counts.lag[()], counts.stuck["/"] = (0, 0.0), 0.0
     text = (exporter.render() + webhook.render()).decode()
     own = {
         f"{name}_bucket" if kind == "histogram" else name

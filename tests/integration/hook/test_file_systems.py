@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from primus_lens_hook.recording import writer as writer_module
 from primus_lens_hook.mounts import hanging_type
+from primus_lens_hook.recording import writer as writer_module
 from primus_lens_hook.recording.writer import Writer
 from primus_lens_hook.recording.writer_thread import WriterThread
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real exporter that reads a local directory, and one of a file system that hangs."""
+
+import json
+import time
+import urllib.error
+
+import pytest
+
+from support import live
+from support.fuse import FaultyMount
+from support.receiver import Prometheus
+from support.serving import Exporter, record, until
+
+SENT = 'primus_lens_exporter_remote_write_samples_total{result="sent"}'
+PROMPT_SECONDS = 1.0  # on a busy machine; it is 0.1 on an idle one
+
+
+def records(node):
+    return f'primus_lens_wandb_records_total{{node_rank="{node}",local_rank="0",run_id="r"}}'
+
+
+def write(root, node, *steps):
+    directory = root / f"node_{node}" / "rank_0"
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "wandb_metrics.jsonl").open("ab") as file:
+        for step in steps:
+            file.write(record(step, timestamp=time.time(), loss=step))
+
+
+@pytest.fixture
+def mount(tmp_path):
+    (tmp_path / "fuse").mkdir()
+    with FaultyMount(tmp_path / "fuse" / "mount", tmp_path / "fuse" / "source") as mount:
+        yield mount
+
+
+@pytest.fixture
+def local(tmp_path):
+    (tmp_path / "local").mkdir()
+    return tmp_path / "local"
+
+
+@pytest.fixture
+def both(local, mount):
+    """Flags for both, which have one record each."""
+    write(local, 0, 1)
+    write(mount.source, 1, 1)
+    return "--records.path", local, "--records.path", mount.path
+
+
+def stuck_seconds(mount):
+    return f'primus_lens_exporter_stuck_seconds{{path="{mount.path}"}}'
+
+
+def hang(exporter, mount):
+    mount.freeze()
+    until(lambda: exporter.value(stuck_seconds(mount)))
+
+
+def seconds(exporter, path):
+    began = time.monotonic()
+    assert exporter.status(path) == 200
+    return time.monotonic() - began
+
+
+def test_the_others_go_on_and_nothing_is_lost(both, local, mount):
+    with Exporter(None, *both) as exporter:
+        exporter.wait(records(1), 1)
+        exporter.wait(stuck_seconds(mount), 0)
+        hang(exporter, mount)
+        write(mount.source, 1, 2, 3)
+        write(local, 0, 2)
+        exporter.wait(records(0), 2)
+        for path in "/metrics", "/-/healthy", "/-/ready", "/api/v1/runs":
+            assert seconds(exporter, path) < PROMPT_SECONDS
+        mount.thaw()
+        exporter.wait(records(1), 3)
+        exporter.wait(stuck_seconds(mount), 0)
+    for message in "file system does not answer", "file system answers again":
+        assert exporter.log.count(message) == 1
+
+
+def test_it_starts_and_stops_while_one_hangs(both, local, mount):
+    mount.freeze()
+    with Exporter(None, *both) as exporter:
+        exporter.wait(records(0), 1)
+        assert exporter.value(stuck_seconds(mount)) > 0
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    mount.thaw()
+    with Exporter(None, *both) as exporter:
+        exporter.wait(records(1), 1)
+
+
+def test_its_charts_are_refused_and_the_others_are_not(both, mount):
+    with Exporter(None, *both) as exporter:
+        exporter.wait(records(1), 1)
+        local, hung = (rank["id"] for rank in live.runs(exporter)[0]["ranks"])
+        hang(exporter, mount)
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            live.ask(exporter, "history", id=hung)
+        assert "does not answer" in json.load(refused.value)["error"]
+        assert live.ask(exporter, "history", id=local)["keys"]["loss"]
+        mount.thaw()
+        exporter.wait(stuck_seconds(mount), 0)
+        assert live.ask(exporter, "history", id=hung)["keys"]["loss"]
+
+
+def test_remote_write_loses_and_doubles_nothing(both, local, mount, tmp_path):
+    with Prometheus(tmp_path / "prometheus") as receiver:
+        flags = "--remote-write.url", receiver.write_url, "--remote-write.spool-directory"
+        with Exporter(None, *both, *flags, tmp_path / "spool") as exporter:
+            exporter.wait(SENT, 4)
+            hang(exporter, mount)
+            write(mount.source, 1, 2, 3)
+            write(local, 0, 2)
+            exporter.wait(SENT, 6)
+        with Exporter(None, *both, *flags, tmp_path / "spool") as exporter:
+            mount.thaw()
+            exporter.wait(records(1), 3)
+            exporter.wait(SENT, 4)
+        samples = receiver.samples("primus_lens_wandb_metric", time.time())
+    values = sorted([float(value) for _, value in each] for each in samples.values())
+    assert values == [[1, 2], [1, 2, 3]]
