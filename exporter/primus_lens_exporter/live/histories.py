@@ -15,15 +15,13 @@ from collections.abc import Callable, Generator, Iterator
 from primus_lens_exporter.live.history import MAX_FILES, Bounds, History, Past, Positions, Wanted
 from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.reading.consumer import Holder
-from primus_lens_exporter.reading.mount_reader import MountReader
+from primus_lens_exporter.reading.mount_reader import MountReader, Stuck
 from primus_lens_exporter.reading.readers import Readers
 from primus_lens_exporter.reading.time_slices import in_slices
 from primus_lens_exporter.series.run_series import RunSeries
 
 WAITING = 16  # charts of one place that may wait for the one being read
-MOUNT_SECONDS = 5.0  # then a chart of a file system that can hang is given up
 BUSY = "too many charts are being read; try again in a second"
-STUCK = "the file system of this rank's records does not answer; try again later"
 NO_POSITION = {"": 1}  # of no file: all is read, and the answer says so
 
 
@@ -49,8 +47,6 @@ class Histories:
         """
         history = History(wanted, self._bounds)
         places = self._readers.places(series.holders)
-        if any(mount.stuck_seconds for mount in places if mount):
-            raise NotNow(STUCK)
         if len(places) > 1 and after:  # each place knows only the positions in its own files
             after = NO_POSITION
         for mount, holders in places.items():
@@ -66,11 +62,11 @@ class Histories:
     ) -> None:
         if mount is not None:
             try:
-                await mount.do(work, MOUNT_SECONDS)
+                await mount.do(work)
             except queue.Full:
                 raise NotNow(BUSY) from None
-            except TimeoutError:
-                raise NotNow(STUCK) from None
+            except Stuck as error:
+                raise NotNow(str(error)) from None
             return
         async with self._reading:  # one at a time: there is one processor for it
             if not asks():

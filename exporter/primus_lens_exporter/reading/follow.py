@@ -66,7 +66,7 @@ class Follower:
         """Find and read what is new, in short steps; `now` is monotonic."""
         yield from self._tick(now)
         if not self.ready:
-            waiting = any(rank.schedule.due(now) for rank in self._ranks())
+            waiting = any(rank.schedule.due(now) and not rank.is_current for rank in self._ranks())
             self.ready = not waiting or now - self._began > READY_SECONDS
 
     def close(self) -> None:

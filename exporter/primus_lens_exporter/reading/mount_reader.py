@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from primus_lens_toolkit.warn_once import WarnOnce
 
+from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.reading.consumer import Holder
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import READY_SECONDS, TICK_SECONDS, Follower
@@ -31,6 +32,10 @@ STOP_SECONDS = 1.0  # a thread gets so long to end, and is left alone then
 WAITING = 16  # jobs
 
 log = logging.getLogger(__name__)
+
+
+class Stuck(ExporterError):
+    """A file system does not answer."""
 
 
 class Job(NamedTuple):
@@ -97,15 +102,23 @@ class MountReader:
             self._stopping.set()
             await _is_set(ended, STOP_SECONDS)
 
-    async def do(self, work: Generator[None, None, None], seconds: float) -> None:
+    async def do(self, work: Generator[None, None, None]) -> None:
         """Run a generator in the thread, between two ticks.
 
-        Raises queue.Full where too many wait, and TimeoutError where it takes longer: then it is
-        closed as soon as the file system answers.
+        Raises queue.Full where too many wait, and Stuck where the file system does not answer:
+        then the generator is closed as soon as it does.
         """
         job = Job(work, Future())
         self._jobs.put_nowait(job)
-        await asyncio.wait_for(asyncio.wrap_future(job.done), seconds)
+        done = asyncio.wrap_future(job.done)
+        try:
+            while not done.done():
+                if self.stuck_seconds:
+                    raise Stuck(f"the file system of {self.path} does not answer")
+                await asyncio.wait({done}, timeout=WATCH_SECONDS)
+            done.result()
+        finally:
+            done.cancel()
 
     def _watch(self) -> None:
         seconds = self._counts.stuck[self.path] = self.stuck_seconds

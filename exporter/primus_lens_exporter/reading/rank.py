@@ -94,8 +94,7 @@ class RankFiles:
 
     def scan(self, now: float) -> None:
         """Notice new, rotated, rewritten and deleted files, and new runs."""
-        clock = self.volume.root.clock
-        started = clock()
+        started = self.volume.root.clock()
         try:
             if self.schedule.begin_scan(now) and self._segments.notice_rewrites():
                 self.schedule.touched(WRITTEN)
@@ -105,7 +104,7 @@ class RankFiles:
             self._segments.read_errors.note("", error)
         if (labels := self._identify()) is not None:
             self._runs.update(labels, self.tenant.info(), now)
-        seconds = clock() - started
+        seconds = self.volume.root.cost(started)
         self.schedule.end_scan(seconds)
         self.tenant.looked(now, seconds)
 

@@ -29,6 +29,7 @@ RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 1
 RESOLVE = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY  # NONBLOCK: FIFOs, leases
 DIRECTORY = READ | os.O_DIRECTORY
+LOOK_SECONDS = 0.25  # a look that waits longer met a file system that hung: no tenant's fault
 PLACE = os.O_PATH | os.O_CLOEXEC  # a name for it, without opening it
 
 
@@ -102,6 +103,11 @@ class SafeDirectory:
         self.clock: Callable[[], float] = time.thread_time if hold else time.perf_counter
         """Seconds, to measure what a tenant's directory has cost."""
         self._fd: int | None = None
+
+    def cost(self, started: float) -> float:
+        """Seconds that a look at directories has cost since `started`, a time of the clock."""
+        seconds = self.clock() - started
+        return seconds if self.hold else min(seconds, LOOK_SECONDS)
 
     def open(self, name: str, flags: int) -> int:
         """A descriptor for `name`, relative to the directory. Raises OSError."""

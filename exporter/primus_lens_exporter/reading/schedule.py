@@ -13,7 +13,7 @@ import time
 from primus_lens_exporter.reading.layout import FILE
 from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.safe_open import SafeDirectory
-from primus_lens_exporter.reading.tenant import rest_after
+from primus_lens_exporter.reading.tenant import SHARE
 from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
 
 QUIET_SECONDS = 10.0  # then an unwatched rank is read with the looks alone
@@ -78,7 +78,7 @@ class Schedule(Watched):
 
     def end_scan(self, seconds: float) -> None:
         """What looking has cost: a listing is not repeated sooner than twenty times that."""
-        self._list_at = self.scanned_at + rest_after(seconds)
+        self._list_at = self.scanned_at + SHARE * seconds
 
     def put_off(self, now: float) -> None:
         """A turn in which nothing can be read yet."""

@@ -24,9 +24,6 @@ from primus_lens_exporter.reading.tail import CHUNK
 
 SHARE = 20  # looking at directories takes a twentieth of the time at most
 BURST_SECONDS = 1.0  # of which so much may be used at once
-LOOK_SECONDS = (
-    0.5  # a look that took longer has met a file system that hung: no fault of the tenant
-)
 
 MAX_SEQUENCES = 10_000  # runs whose count is remembered: about 3 MB
 MAX_INFOS = 10_000  # about 10 MB; the hook keeps a hundred for each process
@@ -146,7 +143,7 @@ class Tenant:
 
     def looked(self, now: float, seconds: float) -> None:
         """What looking at a directory has cost."""
-        self._look_at = max(self._look_at, now - BURST_SECONDS) + rest_after(seconds)
+        self._look_at = max(self._look_at, now - BURST_SECONDS) + SHARE * seconds
 
     def may_open(self, *, hold: bool) -> bool:
         """Whether one more file may be followed; `hold`: with a descriptor that stays open."""
@@ -206,11 +203,6 @@ class Tenant:
             # Not two keyword dicts: a directory is named by a `path` too, and the file's is wanted.
             said = {"reason": reason, **dict(self.who), **details}
             self._warn_once(reason, message, **said)
-
-
-def rest_after(seconds: float) -> float:
-    """How long a directory is left alone after a look at it that took so long."""
-    return SHARE * min(seconds, LOOK_SECONDS)
 
 
 class Tenants:

@@ -25,7 +25,7 @@ from primus_lens_exporter.reading.listing import Entry, Listing
 from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.tenant import Tenant, rest_after
+from primus_lens_exporter.reading.tenant import SHARE, Tenant
 from primus_lens_exporter.reading.watcher import CHANGED, Watched, Watcher
 
 TOP = "."
@@ -104,7 +104,7 @@ class Volume(Watched):
             self._directories.pop(name).listing.close()
         self.ranks = found
         watched = all(each.listing.watched for each in self._directories.values())
-        pause = rest_after(self.root.clock() - started)
+        pause = SHARE * self.root.cost(started)
         self._next = now + max(pause, WATCHED_SECONDS if watched else POLLED_SECONDS)
         self._next_if_touched = now + pause
 

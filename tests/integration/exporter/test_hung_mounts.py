@@ -2,6 +2,7 @@
 """A real exporter that reads a local directory, and one of a file system that hangs."""
 
 import json
+import threading
 import time
 import urllib.error
 
@@ -9,6 +10,7 @@ import pytest
 
 from support import live
 from support.fuse import FaultyMount
+from support.reading import Reader, Recorder
 from support.receiver import Prometheus
 from support.serving import Exporter, record, until
 
@@ -70,12 +72,15 @@ def test_the_others_go_on_and_nothing_is_lost(both, local, mount):
         exporter.wait(stuck_seconds(mount), 0)
         hang(exporter, mount)
         write(mount.source, 1, 2, 3)
+        write(mount.source, 2, 1)
         write(local, 0, 2)
         exporter.wait(records(0), 2)
         for path in "/metrics", "/-/healthy", "/-/ready", "/api/v1/runs":
             assert seconds(exporter, path) < PROMPT_SECONDS
         mount.thaw()
         exporter.wait(records(1), 3)
+        exporter.wait(records(2), 1)
+        exporter.lines("ok", 6)
         exporter.wait(stuck_seconds(mount), 0)
     for message in "file system does not answer", "file system answers again":
         assert exporter.log.count(message) == 1
@@ -97,7 +102,7 @@ def test_its_charts_are_refused_and_the_others_are_not(both, mount):
     with Exporter(None, *both) as exporter:
         exporter.wait(records(1), 1)
         local, hung = (rank["id"] for rank in live.runs(exporter)[0]["ranks"])
-        hang(exporter, mount)
+        mount.freeze()
         with pytest.raises(urllib.error.HTTPError, match="503") as refused:
             live.ask(exporter, "history", id=hung)
         assert "does not answer" in json.load(refused.value)["error"]
@@ -105,6 +110,23 @@ def test_its_charts_are_refused_and_the_others_are_not(both, mount):
         mount.thaw()
         exporter.wait(stuck_seconds(mount), 0)
         assert live.ask(exporter, "history", id=hung)["keys"]["loss"]
+
+
+def test_a_chart_of_a_run_in_both_places(local, mount):
+    write(local, 0, 1)
+    write(mount.source, 0, 2)
+    with Exporter(None, "--records.path", local, "--records.path", mount.path) as exporter:
+        exporter.wait(records(0), 2)
+        whole = live.history(exporter)
+        again = live.history(exporter, after=whole["cursor"])
+    assert [sorted(each["keys"]["loss"]["value"]) for each in (whole, again)] == [[1, 2], [1, 2]]
+    assert (whole["reset"], again["reset"]) == (False, True)
+
+
+def test_both_have_one_quota_of_the_node(both):
+    with Exporter(None, *both, "--limits.series-per-node", "4") as exporter:
+        exporter.lines("ok", 2)
+        assert exporter.value("primus_lens_exporter_series") == 4
 
 
 def test_remote_write_loses_and_doubles_nothing(both, local, mount, tmp_path):
@@ -123,3 +145,15 @@ def test_remote_write_loses_and_doubles_nothing(both, local, mount, tmp_path):
         samples = receiver.samples("primus_lens_wandb_metric", time.time())
     values = sorted([float(value) for _, value in each] for each in samples.values())
     assert values == [[1, 2], [1, 2, 3]]
+
+
+def test_a_hang_is_not_the_tenants_fault(mount):
+    write(mount.source, 0, 1)
+    reader, now = Reader(mount.path, Recorder(), hold=False), time.monotonic()
+    mount.freeze()
+    thaw = threading.Timer(1.0, mount.thaw)
+    thaw.start()
+    reader.rank.scan(now)
+    thaw.join()
+    assert reader.rank.scan_due(now + 6)
+    reader.close()
