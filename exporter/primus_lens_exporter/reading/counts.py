@@ -57,7 +57,7 @@ def together(parts: Sequence[Counts]) -> Counts:
     total = Counts()
     for part in parts:
         for name in ("lines", "file_events", "refused", "limited", "dropped"):
-            getattr(total, name).update(getattr(part, name))
+            getattr(total, name).update(dict(getattr(part, name)))  # its thread goes on counting
         for name in ("bytes", "shared_runs", "faults", "files", "ranks"):
             setattr(total, name, getattr(total, name) + getattr(part, name))
         total.lag.update(part.lag)

@@ -61,6 +61,7 @@ class MountReader:
         self._jobs: Queue[Job] = Queue(WAITING)
         self._stopping = threading.Event()
         self._error: BaseException | None = None
+        self._ready = False
         self._began = time.monotonic()
         self._tick_at = 0.0
         self._asked_at: float | None = None
@@ -71,8 +72,10 @@ class MountReader:
     @property
     def ready(self) -> bool:
         """Whether what was there at the start has been read, or cannot be for now."""
-        late = time.monotonic() - self._began > READY_SECONDS
-        return self._follower.ready or late or self.stuck_seconds > 0
+        if not self._ready:
+            late = time.monotonic() - self._began > READY_SECONDS
+            self._ready = self._follower.ready or late or self.stuck_seconds > 0
+        return self._ready
 
     @property
     def stuck_seconds(self) -> float:
@@ -87,11 +90,10 @@ class MountReader:
 
     async def run(self) -> None:
         """Follow until cancelled. Raises what ends the thread."""
-        name = f"reader of {self.path}"
-        # A daemon: the interpreter does not wait for a thread that hangs when it ends.
         ended = asyncio.Event()
         args = asyncio.get_running_loop(), ended
-        threading.Thread(target=self._work, args=args, name=name, daemon=True).start()
+        # A daemon: the interpreter does not wait for a thread that hangs when it ends.
+        threading.Thread(target=self._work, args=args, daemon=True).start()
         try:
             while not await _is_set(ended, WATCH_SECONDS):
                 self._watch()

@@ -44,8 +44,9 @@ class Sequences:
         return iter(self._runs)
 
     def logged(self, run_id: str) -> int:
-        """Log calls of a run, by all owners together."""
-        return sum(each.seq + each.plain for each in self._runs.get(run_id, {}).values())
+        """Log calls of a run, by all owners together; asked by other threads too."""
+        owners = list(self._runs.get(run_id, {}).values())
+        return sum(each.seq + each.plain for each in owners)
 
     def newest(self, run_id: str) -> float:
         """Unix seconds of a run's newest record."""

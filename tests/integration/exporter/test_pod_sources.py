@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support.api_server import ApiServer, pod
+from support.fuse import FaultyMount
 from support.kubelet import Kubelet, rank, series
 from support.serving import Exporter, record, until
 
@@ -150,6 +151,24 @@ def test_a_single_exporter_of_all_nodes(shared, server, environ):
     flags = "--records.shared-path", shared, "--records.all-nodes"
     with Exporter(None, *flags, environ=environ) as exporter:
         until(lambda: 'pod="theirs",container="main",node="n2"' in exporter.series())
+
+
+@pytest.mark.exhaustive
+def test_a_shared_volume_that_hangs_costs_its_own_pods_alone(kubelet, server, environ, tmp_path):
+    server.put(pod("there"))
+    here = rank(kubelet.start("here")) / FILE
+    with FaultyMount(tmp_path / "shared", tmp_path / "source") as mount:
+        there = rank(mount.source / "team/there/uid-of-there") / FILE
+        flags = "--records.kubelet-root", kubelet.root, "--records.shared-path", mount.path
+        with Exporter(None, *flags, "--kubernetes.node-name", "n1", environ=environ) as exporter:
+            there.write_bytes(record(loss=1))
+            exporter.wait(series("metric", "there", key="loss"), 1)
+            mount.freeze()
+            stuck = f'primus_lens_exporter_stuck_seconds{{path="{mount.path}"}}'
+            until(lambda: exporter.value(stuck))
+            here.write_bytes(record(loss=2))
+            exporter.wait(series("metric", "here", key="loss"), 2)
+            mount.thaw()
 
 
 @pytest.mark.exhaustive
