@@ -29,7 +29,7 @@ from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
 from primus_lens_exporter.reading.loop_consumer import LoopConsumer
-from primus_lens_exporter.reading.mount_reader import MountReader
+from primus_lens_exporter.reading.mount_reader import DESCRIPTORS, MountReader
 from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.places import Kind, Place, place, source
 from primus_lens_exporter.reading.readers import Readers
@@ -162,6 +162,7 @@ def _readers(
     local, mounts = [], []
     for each in _places(settings):
         if each.can_hang:
+            open_files.add(DESCRIPTORS)
             counts, proxy = new_counts(), LoopConsumer(consumer)
             mounts.append(MountReader(each.path, follower([each], proxy, counts), proxy, counts))
         else:

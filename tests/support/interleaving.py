@@ -17,21 +17,21 @@ NEVER = -1
 BLOCKED = 0.001  # seconds; the other thread waits for a lock then, and ends later
 
 
-def outcomes(make, act, other, seen):
-    """What `seen(world)` is when both have ended, for each bytecode of the hook within `act`.
+def outcomes(make, act, other, seen, traced=HOOK):
+    """What `seen(world)` is when both have ended, for each bytecode of ours within `act`.
 
     Each time `act(world)` stops there, `other(world)` runs in a thread of its own. `make` makes
-    the world anew.
+    the world anew. `traced`: how the paths of our files begin.
     """
     # Since Python 3.12 the bytecodes of a function are traced from its second call on.
     world = make()
-    _run_until(NEVER, lambda: act(world), None)
+    _run_until(NEVER, lambda: act(world), None, traced)
     for moment in itertools.count():
         world = make()
         thread = threading.Thread(target=other, args=(world,))
-        reached = _run_until(moment, lambda world=world: act(world), thread)
+        reached = _run_until(moment, lambda world=world: act(world), thread, traced)
         if not reached:
-            assert moment > 0, "no bytecode of the hook is traced"
+            assert moment > 0, "no bytecode of ours is traced"
             return
         thread.join()
         yield seen(world)
@@ -64,7 +64,7 @@ def at_once(act, arguments):
         sys.setswitchinterval(before)
 
 
-def _run_until(moment, act, thread):
+def _run_until(moment, act, thread, traced):
     """Run `act`, and start the thread after so many bytecodes; whether there were so many."""
     left = [moment]
 
@@ -77,7 +77,7 @@ def _run_until(moment, act, thread):
         return at_each_bytecode
 
     def at_each_call(frame, _event, _argument):
-        if not frame.f_code.co_filename.startswith(HOOK):
+        if not frame.f_code.co_filename.startswith(traced):
             return None
         frame.f_trace_opcodes = True
         return at_each_bytecode

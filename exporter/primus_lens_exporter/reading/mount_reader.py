@@ -30,6 +30,7 @@ STUCK_SECONDS = 2.0  # without an answer for so long, a file system hangs
 WATCH_SECONDS = 0.5  # between looks whether it does
 STOP_SECONDS = 1.0  # a thread gets so long to end, and is left alone then
 WAITING = 16  # jobs
+DESCRIPTORS = 8  # that a thread needs for its looks, and holds while they hang
 
 log = logging.getLogger(__name__)
 

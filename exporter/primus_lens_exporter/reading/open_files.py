@@ -8,6 +8,7 @@ So the first that wants all gets half, the next one half of the rest, and none g
 from __future__ import annotations
 
 import logging
+import threading
 
 from primus_lens_toolkit.warn_once import WarnOnce
 
@@ -19,16 +20,25 @@ log = logging.getLogger(__name__)
 
 
 class OpenFiles:
-    """Shared by whoever reads, as the process is."""
+    """Shared by whoever reads, in any thread, as the process is.
+
+    Two threads that ask at the same moment may open one file too many; the reserve has room for it.
+    """
 
     def __init__(self, most: int) -> None:
-        self.held = 0
+        self._held = 0
+        self._lock = threading.Lock()
         self._most = most
         self._warn_once = WarnOnce(log)
 
+    def add(self, files: int) -> None:
+        """So many more are held open."""
+        with self._lock:  # `+=` reads before it writes: another thread may come in between
+            self._held += files
+
     def may_open(self, held: int, counts: Counts) -> bool:
         """Whether a tenant that holds so many may hold one more; counted where not."""
-        if held < self._most - self.held:
+        if held < self._most - self._held:
             return True
         counts.limited[LIMIT] += 1
         self._warn_once(

@@ -156,13 +156,13 @@ class Tenant:
         """One more file is followed."""
         self.files += 1
         self._held += hold
-        self._open_files.held += hold
+        self._open_files.add(hold)
 
     def closed(self, *, hold: bool) -> None:
         """One file is followed no longer."""
         self.files -= 1
         self._held -= hold
-        self._open_files.held -= hold
+        self._open_files.add(-hold)
 
     def keep_infos(self, before: int, wanted: int) -> int:
         """How many descriptions of runs a rank may keep that kept so many before."""
