@@ -161,7 +161,7 @@ def _readers(
 
     local, mounts = [], []
     for each in _places(settings):
-        if each.can_hang:
+        if each.apart:
             open_files.add(DESCRIPTORS)
             counts, proxy = new_counts(), LoopConsumer(consumer)
             mounts.append(MountReader(each.path, follower([each], proxy, counts), proxy, counts))

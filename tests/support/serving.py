@@ -40,6 +40,13 @@ def late(*arguments, **data):
     return record(*arguments, **data)[:-2] + b',"late":true}\n'
 
 
+def set_link(link, target):
+    """As programs do that keep a link to their newest output."""
+    new = link.with_name("new")
+    new.symlink_to(target)
+    os.replace(new, link)
+
+
 class Exporter:
     def __init__(self, root, *flags, wrapper=(), environ=(), tls=None):
         self.root = root

@@ -7,6 +7,7 @@ Whether a path can hang is told by the table of mounts: a place that can is neve
 from __future__ import annotations
 
 import enum
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +38,23 @@ class Place(NamedTuple):
     kind: Kind
     path: str
     can_hang: bool
+    """Whether it leads to a file system that can hang."""
+
+    apart: bool
+    """Whether it is read in a thread of its own: it can hang, or is a link and may later."""
 
 
 def place(kind: Kind, path: Path) -> Place:
     """The place at a path as it was given."""
     absolute = str(path.absolute())
-    return Place(kind, absolute, hanging_type(absolute) is not None)
+    can_hang = hanging_type(absolute) is not None
+    # As `latest` is, which is set to each new training's output.
+    apart = can_hang or (kind is Kind.DIRECTORY and _leads_through_links(absolute))
+    return Place(kind, absolute, can_hang, apart)
+
+
+def _leads_through_links(path: str) -> bool:
+    return os.path.realpath(path) != os.path.normpath(path)
 
 
 def source(
@@ -52,5 +64,9 @@ def source(
     if place.kind is Kind.SHARED:
         return SharedSource(place.path, pods, tenants, settings, watcher)
     if place.kind is Kind.KUBELET:
-        return KubeletSource(place.path, tenants, settings, watcher)
-    return DirectorySource(place.path, tenants, settings, watcher, hold=not place.can_hang)
+        return KubeletSource(place.path, tenants, settings, watcher, hold=not place.can_hang)
+
+    def hold() -> bool:
+        return not place.apart or hanging_type(place.path) is None
+
+    return DirectorySource(place.path, tenants, settings, watcher, hold=hold)

@@ -95,9 +95,11 @@ class SafeDirectory:
     pass: a descriptor on a network volume would keep the host from unmounting it.
     """
 
-    def __init__(self, path: str, *, hold: bool) -> None:
+    def __init__(self, path: str, *, hold: bool, target: str | None = None) -> None:
+        """`target`: what the path leads to, which is opened whatever becomes of the path."""
         self.path = path
         self.hold = hold
+        self._target = target or path
         # Waiting is what a network volume costs. Elsewhere it only says that the node is
         # busy, and a tenant must not be put off for it.
         self.clock: Callable[[], float] = time.thread_time if hold else time.perf_counter
@@ -112,7 +114,7 @@ class SafeDirectory:
     def open(self, name: str, flags: int) -> int:
         """A descriptor for `name`, relative to the directory. Raises OSError."""
         if self._fd is None:
-            self._fd = os.open(self.path, PLACE | os.O_DIRECTORY)
+            self._fd = os.open(self._target, PLACE | os.O_DIRECTORY)
         return openat2(self._fd, name, flags)
 
     def open_regular(self, name: str) -> tuple[int, os.stat_result]:

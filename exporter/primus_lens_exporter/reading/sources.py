@@ -8,7 +8,7 @@ source only finds; it opens no file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from primus_lens_hook import contract
@@ -54,35 +54,45 @@ class DirectorySource:
         settings: ReadingSettings,
         watcher: Watcher,
         *,
-        hold: bool = True,
+        hold: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`hold`: see SafeDirectory; False for network volumes."""
-        self._root = SafeDirectory(path, hold=hold)
+        """`hold`: see SafeDirectory; asked for each directory that the path has led to."""
+        self._path = path
         self._tenants = tenants
         self._settings = settings
         self._watcher = watcher
-        self._volume = self._new_volume()
+        self._hold = hold
+        self._target = ""
+        self._volume: Volume | None = None
         self._refresh_at = 0.0
 
     def volumes(self, now: float) -> Iterable[Volume]:
-        if now >= self._refresh_at:
+        if self._volume is None or now >= self._refresh_at:
             self._refresh_at = now + POLLED_SECONDS  # nothing tells that a link has changed
-            if self._root.refresh():
-                self._volume.close()
-                self._volume = self._new_volume()
+            self._volume = self._refreshed(self._volume)
         return (self._volume,)
 
-    def _new_volume(self) -> Volume:
+    def _refreshed(self, volume: Volume | None) -> Volume:
+        """The volume, or a new one where the path leads to another directory by now."""
+        target = os.path.realpath(self._path)
+        # One that is not held is told by its path alone: its volume may have been mounted again.
+        if volume is not None and target == self._target and not volume.root.refresh():
+            return volume
+        self.close()
+        self._target = target
+        root = SafeDirectory(self._path, hold=self._hold(), target=target)
         tenants = self._tenants
-        whose = tenants.directory(self._root.path)
-        return Volume(self._root, TOP, whose, tenants.directory, self._settings, self._watcher)
+        whose = tenants.directory(self._path)
+        return Volume(root, TOP, whose, tenants.directory, self._settings, self._watcher)
 
     def release(self) -> None:
-        self._root.release()
+        if self._volume is not None:
+            self._volume.root.release()
 
     def close(self) -> None:
-        self._volume.close()
-        self._root.close()
+        if self._volume is not None:
+            self._volume.close()
+            self._volume.root.close()
 
 
 class PodSource(Watched):
@@ -179,9 +189,16 @@ class KubeletSource(PodSource):
     """The emptyDir volumes of the pods on this node, where the kubelet keeps them."""
 
     def __init__(
-        self, kubelet_root: str, tenants: Tenants, settings: ReadingSettings, watcher: Watcher
+        self,
+        kubelet_root: str,
+        tenants: Tenants,
+        settings: ReadingSettings,
+        watcher: Watcher,
+        *,
+        hold: bool = True,
     ) -> None:
-        root = SafeDirectory(f"{kubelet_root}/pods", hold=True)
+        """`hold`: see SafeDirectory."""
+        root = SafeDirectory(f"{kubelet_root}/pods", hold=hold)
         super().__init__(root, tenants, settings, watcher)
         self._listing = Listing(root, TOP, POD_UID, watcher, self)
         self._uids: list[str] = []

@@ -103,7 +103,7 @@ def _lag(counts: Counts) -> bytes:
 
 
 def _stuck(counts: Counts) -> bytes:
-    """For how long file systems have not answered; there is one series for each that can hang."""
+    """For how long file systems have not answered, by the path that a thread reads."""
     help_text = "Time for which a file system that can hang has not answered."
     family = MetricFamily(PREFIX + "stuck_seconds", "gauge", help_text)
     for path, seconds in counts.stuck.items():

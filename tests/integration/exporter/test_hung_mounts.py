@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real exporter that reads a local directory, and one of a file system that hangs."""
 
+import contextlib
 import json
+import os
 import threading
 import time
 import urllib.error
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from support import live
 from support.fuse import FaultyMount
 from support.reading import Reader, Recorder
 from support.receiver import Prometheus
-from support.serving import Exporter, record, until
+from support.serving import Exporter, record, set_link, until
 
 SENT = 'primus_lens_exporter_remote_write_samples_total{result="sent"}'
 PROMPT_SECONDS = 1.0  # on a busy machine; it is 0.1 on an idle one
@@ -51,13 +54,13 @@ def both(local, mount):
     return "--records.path", local, "--records.path", mount.path
 
 
-def stuck_seconds(mount):
-    return f'primus_lens_exporter_stuck_seconds{{path="{mount.path}"}}'
+def stuck_seconds(path):
+    return f'primus_lens_exporter_stuck_seconds{{path="{path}"}}'
 
 
-def hang(exporter, mount):
+def hang(exporter, mount, path=None):
     mount.freeze()
-    until(lambda: exporter.value(stuck_seconds(mount)))
+    until(lambda: exporter.value(stuck_seconds(path or mount.path)))
 
 
 def seconds(exporter, path):
@@ -69,7 +72,7 @@ def seconds(exporter, path):
 def test_the_others_go_on_and_nothing_is_lost(both, local, mount):
     with Exporter(None, *both) as exporter:
         exporter.wait(records(1), 1)
-        exporter.wait(stuck_seconds(mount), 0)
+        exporter.wait(stuck_seconds(mount.path), 0)
         hang(exporter, mount)
         write(mount.source, 1, 2, 3)
         write(mount.source, 2, 1)
@@ -81,7 +84,7 @@ def test_the_others_go_on_and_nothing_is_lost(both, local, mount):
         exporter.wait(records(1), 3)
         exporter.wait(records(2), 1)
         exporter.lines("ok", 6)
-        exporter.wait(stuck_seconds(mount), 0)
+        exporter.wait(stuck_seconds(mount.path), 0)
     for message in "file system does not answer", "file system answers again":
         assert exporter.log.count(message) == 1
 
@@ -90,12 +93,62 @@ def test_it_starts_and_stops_while_one_hangs(both, local, mount):
     mount.freeze()
     with Exporter(None, *both) as exporter:
         exporter.wait(records(0), 1)
-        assert exporter.value(stuck_seconds(mount)) > 0
+        assert exporter.value(stuck_seconds(mount.path)) > 0
         began = time.monotonic()
     assert time.monotonic() - began < 5
     mount.thaw()
     with Exporter(None, *both) as exporter:
         exporter.wait(records(1), 1)
+
+
+def open_below(exporter, path):
+    """What the exporter has open there."""
+    fds = Path(f"/proc/{exporter.process.pid}/fd").iterdir()
+    with contextlib.suppress(FileNotFoundError):  # closed meanwhile: look again
+        return [fd for fd in fds if os.readlink(fd).startswith(f"{path}/")]
+    return [path]
+
+
+def test_a_link_to_one_that_hangs_is_not_touched_by_the_others(local, mount, tmp_path):
+    write(local, 0, 1)
+    write(mount.source, 1, 1)
+    set_link(tmp_path / "latest", mount.path)
+    mount.freeze()
+    flags = "--records.path", tmp_path / "latest", "--records.path", local
+    with Exporter(None, *flags) as exporter:
+        exporter.wait(records(0), 1)
+        assert exporter.value(stuck_seconds(tmp_path / "latest")) > 0
+        mount.thaw()
+        exporter.wait(records(1), 1)
+        until(lambda: not open_below(exporter, mount.path))
+
+
+def test_a_link_that_is_set_to_one_that_hangs_and_back(local, mount, tmp_path):
+    write(local, 0, 1)
+    write(mount.source, 1, 1)
+    latest = tmp_path / "latest"
+    set_link(latest, local)
+    with Exporter(None, "--records.path", latest, "--series.grace-seconds=1") as exporter:
+        exporter.wait(records(0), 1)
+        assert open_below(exporter, local)
+        set_link(latest, mount.path)
+        exporter.wait(records(1), 1)
+        exporter.wait(records(0), None)
+        until(lambda: not open_below(exporter, mount.path) and not open_below(exporter, local))
+        hang(exporter, mount, latest)
+        for path in "/metrics", "/-/ready", "/api/v1/runs":
+            assert seconds(exporter, path) < PROMPT_SECONDS
+        set_link(latest, local)
+        mount.thaw()
+        exporter.wait(records(0), 1)
+        exporter.wait(records(1), None)
+
+
+def test_a_directory_that_is_a_level_off_is_named_in_the_log(mount):
+    write(mount.source, 1, 1)
+    with Exporter(mount.path / "node_1") as exporter:
+        pass
+    assert f"it is the directory of one node; name {mount.path}" in exporter.log
 
 
 def test_its_charts_are_refused_and_the_others_are_not(both, mount):
@@ -107,8 +160,9 @@ def test_its_charts_are_refused_and_the_others_are_not(both, mount):
             live.ask(exporter, "history", id=hung)
         assert "does not answer" in json.load(refused.value)["error"]
         assert live.ask(exporter, "history", id=local)["keys"]["loss"]
+        until(lambda: exporter.value(stuck_seconds(mount.path)))
         mount.thaw()
-        exporter.wait(stuck_seconds(mount), 0)
+        exporter.wait(stuck_seconds(mount.path), 0)
         assert live.ask(exporter, "history", id=hung)["keys"]["loss"]
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The directory that the operator names, and what else may have its path or those below it."""
 
-import os
 import shutil
 import time
 
 import pytest
 
-from support.serving import Exporter, record, until
+from support.serving import Exporter, record, set_link, until
 
 GRACE = "--series.grace-seconds=1"
 
@@ -42,19 +41,13 @@ def test_what_has_the_place_of_a_directory_and_is_none_is_counted_once(tmp_path,
     assert exporter.log.count(f"reason={kind}") == 1
 
 
-def by_link(latest, target):
-    """As programs do that keep a link to their newest output."""
-    (latest.parent / "new").symlink_to(target)
-    os.replace(latest.parent / "new", latest)
-
-
 def by_rename(latest, target):
     if latest.exists():
         latest.rename(latest.parent / "old")
     target.rename(latest)
 
 
-@pytest.mark.parametrize("put", [by_link, pytest.param(by_rename, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("put", [set_link, pytest.param(by_rename, marks=pytest.mark.exhaustive)])
 def test_another_directory_under_the_same_path_is_followed(tmp_path, put):
     first, second = training(tmp_path / "1", "1", loss=1), training(tmp_path / "2", "2", loss=2)
     latest = tmp_path / "latest"
@@ -86,10 +79,10 @@ def test_a_rank_that_was_made_anew_is_not_read_twice(tmp_path):
 @pytest.mark.exhaustive
 def test_a_link_that_leads_nowhere_for_a_while_ends_what_it_led_to(tmp_path):
     latest = tmp_path / "latest"
-    by_link(latest, training(tmp_path / "1", "1", loss=1))
+    set_link(latest, training(tmp_path / "1", "1", loss=1))
     with Exporter(latest, GRACE) as exporter:
         until(lambda: runs(exporter) == ["1"])
-        by_link(latest, tmp_path / "2")
+        set_link(latest, tmp_path / "2")
         until(lambda: runs(exporter) == [], 60)
         training(tmp_path / "2", "2", loss=2)
         until(lambda: runs(exporter) == ["2"], 60)

@@ -22,7 +22,7 @@ def test_ready_as_soon_as_all_is_read(tmp_path, hold):
     (rank / "wandb_metrics.jsonl").write_bytes(record())
     options, counts, watcher = ReadingSettings(), Counts(), Watcher()
     tenants = Tenants(options, counts, PodCache(), OpenFiles(1000))
-    source = DirectorySource(str(tmp_path), tenants, options, watcher, hold=hold)
+    source = DirectorySource(str(tmp_path), tenants, options, watcher, hold=lambda: hold)
     follower = Follower([source], Recorder(), options, counts, watcher)
     list(follower.tick(time.monotonic()))
     follower.close()

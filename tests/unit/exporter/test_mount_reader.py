@@ -64,7 +64,9 @@ def test_what_is_closed_at_the_end_is_not_forgotten(rank):
 
     async def follow():
         watcher = Watcher()
-        source = DirectorySource(str(rank.parents[1]), tenants, OPTIONS, watcher, hold=False)
+        source = DirectorySource(
+            str(rank.parents[1]), tenants, OPTIONS, watcher, hold=lambda: False
+        )
         reader = mount_reader(source, consumer, counts, watcher)
         running = asyncio.create_task(reader.run())
         await until(lambda: consumer.calls)
