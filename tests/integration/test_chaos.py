@@ -21,6 +21,5 @@ def test_each_lie_is_found_and_no_honest_training_is_accused():
     chaos("--lies")
 
 
-@pytest.mark.skip(reason="to be switched on with the repairs that make it pass")
 def test_every_promise_is_kept():
     chaos("--seed", "gate", "--minutes", "1.2")
