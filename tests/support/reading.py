@@ -27,6 +27,9 @@ class Recorder(Consumer):
     def resume(self, file):
         return self.positions.get(file, 0)
 
+    def forget(self, file):
+        self.positions.pop(file, None)
+
     def take(self, labels, records, positions, holder):
         assert positions
         assert all(offset > self.positions.get(file, 0) for file, offset in positions.items())

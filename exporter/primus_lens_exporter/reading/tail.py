@@ -85,7 +85,8 @@ class Tail:
         """Go on at an offset that was reached before; False if the file never had as much."""
         known = bool(offset) and offset <= os.fstat(self._fd).st_size
         if known:
-            self.rewind(offset)
+            self.offset = offset
+            self._last = os.pread(self._fd, min(HEAD, offset), max(0, offset - HEAD))
         return known
 
     def rewind(self, offset: int) -> None:

@@ -58,11 +58,16 @@ def test_segments_come_by_their_numbers_whatever_a_copy_did_to_their_times(tmp_p
     assert read(tmp_path).numbers == [0, 1, 2, 3]
 
 
-def test_a_mirror_in_the_place_of_a_file_is_read_on(tmp_path, directory):
-    path = directory / "wandb_metrics.jsonl"
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_mirror_in_the_place_of_a_file_is_read_on(tmp_path, directory, restarted):
+    path, recorder = directory / "wandb_metrics.jsonl", Recorder()
     path.write_bytes(lines(range(100)))
-    reader = Reader(tmp_path, recorder := Recorder(), hold=True)
+    reader = Reader(tmp_path, recorder, hold=True)
     reader.look_and_read()
+    if restarted:
+        reader.close()
+        reader = Reader(tmp_path, recorder := Recorder(recorder.calls), hold=True)
+        reader.look_and_read()
     for size in (140, 140, 200):
         (directory / "new").write_bytes(lines(range(size)))
         (directory / "new").replace(path)
