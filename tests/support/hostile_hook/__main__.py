@@ -118,19 +118,19 @@ class Stress:
             thread.start()
         count = len(self.lives)
         for _ in track(range(count), "living", console=self.console):
-            life, broken, unstable = done.get()
+            life, broken, unstable, stderr = done.get()
             self.ended += 1
             self.unstable += unstable
-            self.note(life, broken)
+            self.note(life, broken, stderr)
             if not self.console.is_terminal and self.ended % (count // 10 or 1) == 0:
                 self.show(f"{self.ended} of {count} lives, {len(self.failed)} differ")
 
-    def note(self, life, broken):
+    def note(self, life, broken, stderr):
         self.failed += [life] if broken else []
         for each in broken:
             kind = each[:2]
             if kind not in self.kinds:
-                self.show(f"{life.name}: {each}")
+                self.show(f"{life.name}: {each}\n  stderr ends with {stderr[-600:]!r}")
             self.kinds.setdefault(kind, []).append((life, each))
 
     def work(self, number, lives, done):
@@ -142,7 +142,7 @@ class Stress:
                 done.put((life, *examined(worker, life, native=self.asked.native)))
             except Exception as error:  # noqa: BLE001 the others go on
                 failed = Difference(0, "not lived", f"{type(error).__name__}: {error}")
-                done.put((life, [failed], False))
+                done.put((life, [failed], False, ""))
         worker.close()
 
     def report(self):
@@ -161,14 +161,14 @@ class Stress:
 
 
 def examined(worker, life, *, native=False):
-    """(the differences, whether native differs from itself)."""
+    """(the differences, whether native differs from itself, what the hooked one wrote)."""
     one, other = worker.run(life, hooked=False), worker.run(life, hooked=not native)
     broken = compare(one, other)
     if native or all(each.rule > LAST_BY_NATIVE for each in broken):
-        return broken, False
+        return broken, False, other.stderr
     again = [compare(one, worker.run(life, hooked=False)) for _ in range(2)]
     unstable = {each.rule for found in again for each in found}
-    return [each for each in broken if each.rule not in unstable], bool(unstable)
+    return [each for each in broken if each.rule not in unstable], bool(unstable), other.stderr
 
 
 def smallest(worker, life, difference):
