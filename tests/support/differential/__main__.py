@@ -61,13 +61,13 @@ def main():
         running = {pool.submit(each.broken, **how): each for each in scripts}
         ended = track(as_completed(running), "training", len(running), console=console)
         for number, done in enumerate(ended, start=1):
-            failed += [(running[done], done.result())] if done.result() else []
+            if broken := done.result():
+                failed.append((running[done], broken))
+                console.print(rules.brief(broken), markup=False, highlight=False)
             if not console.is_terminal and number % (len(running) // 10 or 1) == 0:
                 console.print(f"{number} of {len(running)} processes, {len(failed)} failed")
-    for number, (each, broken) in enumerate(failed):
-        is_shrunk = number < asked.most and not asked.native
-        text = shrink.report(each, broken, asked.python) if is_shrunk else rules.brief(broken)
-        console.print(text, markup=False, highlight=False)
+    for each, broken in failed[: 0 if asked.native else asked.most]:
+        console.print(shrink.report(each, broken, asked.python), markup=False, highlight=False)
     console.print(f"{len(failed)} of {len(running)} processes failed")
     return 1 if failed else 0
 
