@@ -51,7 +51,7 @@ def ends(native, hooked):
     if native.status != hooked.status and not forgotten:
         text = f"ends with {hooked.status}, natively with {native.status}"
         yield Difference(1, f"{hooked.status} for {native.status}", text)
-    for name in ("stdout",) if native.life.steals else ("stdout", "stderr"):
+    for name in ("stdout", "stderr"):
         one, other = getattr(native, name), getattr(hooked, name)
         if one != other:
             yield Difference(2, name, f"is {other[-900:]!r}, natively {one[-900:]!r}")

@@ -4,10 +4,10 @@
 import textwrap
 from typing import NamedTuple
 
+from primus_lens_hook import contract
+
 ABRUPT = ("os._exit", "kill", "terminate", "abort", "segfault")
 ABRUPT_LINES = ("become_program(", *(f'leave("{way}"' for way in ABRUPT))
-
-STEALING = ("close_all(", "close_some(", "dup_over(", "use_up(")
 
 
 class Life(NamedTuple):
@@ -36,15 +36,11 @@ class Life(NamedTuple):
     def cuts_writes_short(self):
         """Whether a write may end in the middle: daemon threads do, with the interpreter.
 
-        Among them our sampler, in children that multiprocessing ends by os._exit.
+        Among them our sampler, in children that end by os._exit too.
         """
         threads = ("daemon_thread(", "multiprocess(")
-        return self.ends_abruptly or any(line.startswith(threads) for line in self.lines)
-
-    @property
-    def steals(self):
-        """Whether descriptors of wandb's own thread are closed: it then prints what it will."""
-        return any(line.startswith(STEALING) for line in self.lines)
+        samples = contract.ENV_ENHANCE_METRICS in dict(self.env)
+        return samples or self.ends_abruptly or any(line.startswith(threads) for line in self.lines)
 
     def only(self, kept):
         """The lines of these numbers."""

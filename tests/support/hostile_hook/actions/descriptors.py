@@ -101,18 +101,14 @@ def apart(number):
 
 
 def close_each(numbers):
-    """Close them. In the place of what an event loop has open is something else at once.
+    """Close them, but for what an event loop has open.
 
-    wandb's thread closes its numbers when it ends, whoever has them by then: natively it may be any
-    file of the training.
+    Without it, wandb's thread would print a long traceback beside the life, and open and close
+    files for it under numbers that the life has by then: natively no two lives would be the same.
     """
-    nothing = os.open(os.devnull, os.O_RDWR)
     for number in numbers:
-        if link_of(number).startswith(OF_A_THREAD):
-            os.dup2(nothing, number, inheritable=False)
-        elif number != nothing:
+        if not link_of(number).startswith(OF_A_THREAD):
             closed(number)
-    os.close(nothing)
 
 
 def close_all():
@@ -145,7 +141,8 @@ def dup_over(name, seed):
         return  # EBUSY, where a thread is about to open a file under that number
     own = set(FILES.values())
     for number in random.Random(seed).sample(range(3, 16), 8):
-        if name in FILES and number not in own:
+        is_free = number not in own and not link_of(number).startswith(OF_A_THREAD)
+        if name in FILES and is_free:
             os.dup2(FILES[name], number)
             COPIES.append(number)
 
