@@ -118,12 +118,21 @@ class MetricDefinitions:
         """Whether the user has chosen how the key is summarized."""
         return self.of(key).summarized
 
-    def to_plot(self, values: Mapping[str, Any]) -> List[str]:
-        """Keys of a row of ours that have no axis yet; from now on they have AXIS.
+    def bind(self, values: Mapping[str, Any]) -> None:
+        """Note values that native wandb drops.
 
-        A key of a pattern of the user's counts as ours too, until native wandb has a row of
-        it: our row binds it to the pattern as it is now, and native wandb would not.
+        A key of a pattern of the user's counts as ours, until native wandb has a row of it: our
+        row binds it to the pattern as it is now, and native wandb would not.
         """
+        if not self._patterns:
+            return
+        for key in paths(values):
+            is_free = not self._has_axis(key) and len(self._ours) < MAX_KEYS
+            if is_free and self._by_pattern(key) is not None:
+                self._ours[key] = None
+
+    def to_plot(self, values: Mapping[str, Any]) -> List[str]:
+        """Keys of a row of ours that have no axis yet; from now on they have AXIS."""
         plotted = []
         for key in paths(values):
             if self._has_axis(key) or key.startswith("_") or len(self._ours) >= MAX_KEYS:

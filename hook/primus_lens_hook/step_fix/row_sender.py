@@ -31,7 +31,9 @@ def send_row(
     columns = {**_axes(run, row, values), **values}
     if row.late:
         run.summary.row_ended()  # it ends the row that wandb has open
-    run.summary.hide(values if row.late else {k: values[k] for k in row.late_keys}, ages)
+    dropped = values if row.late else {key: values[key] for key in row.late_keys}  # natively
+    run.summary.hide(dropped, ages)
+    run.definitions.bind(dropped)
     # Only rows that are not where native wandb has them: a definition holds for the whole key, and
     # would move the default axis of a chart that is right.
     if row.at != row.step:

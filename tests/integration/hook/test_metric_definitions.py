@@ -74,3 +74,36 @@ def test_keys_of_ours_make_way_for_the_users():
     assert definitions.define("eval/*", "epoch") == ["eval/acc"]
     assert definitions.define("eval/acc", "epoch") == ["eval/acc"]
     assert definitions.define("eval/acc", "epoch") == []
+
+
+REDEFINED = """
+    import sys, wandb
+    how = eval(sys.argv[1])
+    run = wandb.init(project="p")
+    run.define_metric("eval/*", step_metric="epoch")
+    run.log({"loss": 1, "epoch": 3}, step=1)
+    run.log({"late": 1}, step=0)  # from here on rows wait
+    run.log({"loss": 2}, step=9)
+    run.log({"eval/acc": 1}, step=how["late"])
+    run.define_metric(how["name"], **how["definition"])
+    run.log({"eval/acc": 2}, step=12)
+    run.finish()
+"""
+REDEFINITIONS = [
+    ("eval/acc", {"summary": "min"}),
+    ("eval/acc", {"step_metric": "batch"}),
+    ("eval/*", {"step_metric": "batch", "overwrite": True}),
+]
+
+
+@pytest.mark.parametrize("late", [7, 1])  # at a step of its own, and at one that is taken
+@pytest.mark.parametrize(("name", "definition"), REDEFINITIONS)
+def test_a_value_that_wandb_would_drop_binds_no_key_to_a_pattern(tmp_path, late, name, definition):
+    rows = {}
+    for hook in ("true", "false"):
+        how = repr({"late": late, "name": name, "definition": definition})
+        env = {"PRIMUS_LENS_WANDB_HOOK": hook}
+        done = training.run(tmp_path / hook, REDEFINED, how, env=env)
+        assert done.status == 0, done.stderr
+        rows[hook] = next(row for row in done.rows if row.get("eval/acc") == 2)
+    assert {"epoch", "batch"} & set(rows["true"]) == {"epoch", "batch"} & set(rows["false"])
