@@ -12,10 +12,10 @@ import re
 import msgspec
 
 from primus_lens_exporter.http_client import config as http_config
+from primus_lens_exporter.model import durations
 from primus_lens_exporter.model.external_labels import added_label
 from primus_lens_exporter.model.labels import Labels
 
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 # The specification of remote write 2.0 calls the first four reserved.
 RESERVED = {
     "content-encoding", "content-type", "x-prometheus-remote-write-version", "user-agent",
@@ -33,10 +33,10 @@ class SendingConfig(http_config.HttpConfig, frozen=True, forbid_unknown_fields=T
     @property
     def timeout_seconds(self) -> float:
         """`remote_timeout`. Raises ValueError."""
-        match = re.fullmatch(r"(\d{1,9})(ms|s|m|h)", self.remote_timeout)
-        if not match or int(match[1]) == 0:
-            raise ValueError("remote_timeout: expected a duration such as 30s")
-        return int(match[1]) * UNITS[match[2]]
+        try:
+            return durations.seconds(self.remote_timeout)
+        except ValueError as error:
+            raise ValueError(f"remote_timeout: {error}") from None
 
     @property
     def labels(self) -> Labels:
