@@ -196,9 +196,18 @@ class Subdirectories:
                 self._read_errors.note(entry.name, OSError(number, os.strerror(number)))
 
     def matching(self, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
-        """Names that fit as a whole, each with the number that the pattern's group holds."""
+        """Names that fit as a whole, each with the number that the pattern's group holds.
+
+        In the order of the numbers: of a backlog, that of a pod's first rank is read first.
+        """
         matches = ((name, pattern.fullmatch(name)) for name in self._names)
-        return [(name, match[1].lstrip("0") or "0") for name, match in matches if match]
+        found = [(name, match[1].lstrip("0") or "0") for name, match in matches if match]
+        return sorted(found, key=_by_number)
+
+
+def _by_number(found: tuple[str, str]) -> tuple[int, str]:
+    """Digits in numeric order, however many there are; names of containers in any."""
+    return len(found[1]), found[1]
 
 
 def _join(directory: str, name: str) -> str:

@@ -9,6 +9,8 @@ from primus_lens_exporter.reading.listing import Listing
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.watcher import CHANGED, WRITTEN, Watched, Watcher
 
+from support.reading import Reader, Recorder
+
 OURS = re.compile("[a-z0-9]+")
 
 
@@ -147,3 +149,16 @@ def test_a_renamed_directory_is_still_listened_to_when_its_old_name_is_given_up(
     watcher.poll()
     assert owners[1].heard == ["changed"]
     root.close()
+
+
+def test_ranks_are_found_in_the_order_of_their_numbers(tmp_path):
+    numbers = [10, 2, 0, 11, 1, 9]
+    for number in numbers:
+        (tmp_path / "node_0" / f"rank_{number}").mkdir(parents=True)
+    reader = Reader(tmp_path, Recorder(), hold=True)
+    try:
+        reader.rank.volume.look(0.0)
+        found = [int(rank.local_rank) for rank in reader.rank.volume.ranks.values()]
+        assert found == sorted(numbers)
+    finally:
+        reader.close()
