@@ -37,6 +37,7 @@ from primus_lens_exporter.reading.safe_open import require_openat2
 from primus_lens_exporter.reading.tenant import Tenants, node_quota
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup as remote_write
+from primus_lens_exporter.sampling.setup import Sampling
 from primus_lens_exporter.sending.outbox import Outbox
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.page import Page
@@ -58,7 +59,7 @@ log = logging.getLogger(__name__)
 async def serve(settings: Settings) -> None:
     """Export until SIGTERM or SIGINT.
 
-    Raises CannotListen, NoOpenat2, NotConfigured, CannotSend and TooFewDescriptors.
+    Raises CannotListen, CannotSample, CannotSend, NoOpenat2, NotConfigured, TooFewDescriptors.
     """
     require_openat2()
     parts = descriptors.parts(settings.web_max_connections)
@@ -67,20 +68,24 @@ async def serve(settings: Settings) -> None:
     keep_freed_memory()
     _warn_of_misplaced(settings)
     telemetry, pods = Telemetry(), PodCache()
+    sampling = Sampling(settings, settings, settings.limits_series_per_pod)
     store = Store(settings)
     async with contextlib.AsyncExitStack() as stack:
         if settings.of_pods:
             informer = _informer(settings, telemetry, pods)
             stack.callback(informer.stop)
-        readers = _readers(store, settings, telemetry.new_counts, pods, open_files)
+        sampled = sampling.before(store, telemetry.registry)
+        readers = _readers(sampled, settings, telemetry.new_counts, pods, open_files)
         stack.callback(readers.close)
         work = readers.work()
         for outbox in _outboxes(settings, telemetry):
             # Counted once: its own view of the same files is not on the page.
-            senders = _readers(outbox, settings, Counts, pods, open_files)
+            sampled = sampling.before(outbox)
+            senders = _readers(sampled, settings, Counts, pods, open_files)
             stack.callback(senders.close)
             stack.callback(outbox.close)  # before the senders let go of their files
             work += [*senders.work(), outbox.run()]
+        work += sampling.work()
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
         asked = pods if settings.of_pods else None

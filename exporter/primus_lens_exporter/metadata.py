@@ -6,6 +6,7 @@ Must know nothing of a format: remote write, OTLP and backfill each write it as 
 
 from __future__ import annotations
 
+from primus_lens_exporter.model.rounds import AGGREGATES
 from primus_lens_exporter.model.system_metrics import MEASURES
 from primus_lens_exporter.samples import METRIC, STEP
 
@@ -13,6 +14,7 @@ COUNTER, GAUGE = "counter", "gauge"
 FAMILIES = {
     METRIC: (GAUGE, "Value logged under each key."),
     STEP: (GAUGE, "Step of each log call that was not late."),
+    **{name: (GAUGE, text) for name, text in AGGREGATES.items()},
     **{name: (measure.kind, measure.help) for name, measure in MEASURES.items()},
 }
 """Type and help by name, in the order in which backfill writes them."""

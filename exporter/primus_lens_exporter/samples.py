@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import attrgetter
 
 from primus_lens_hook import contract
@@ -19,8 +19,9 @@ from primus_lens_hook import contract
 from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK, LABEL_BYTES
 from primus_lens_exporter.model.labels import Labels, encoded, of_pod
 from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.rounds import AGGREGATES, Round
 from primus_lens_exporter.model.series_rules import SeriesRules
-from primus_lens_exporter.model.system_metrics import Reading, readings
+from primus_lens_exporter.model.system_metrics import readings
 from primus_lens_exporter.reading.consumer import SeriesHolder
 
 METRIC = "primus_lens_wandb_metric"
@@ -155,13 +156,34 @@ class SampleBuilder:
             if isinstance(run, str):
                 self.dropped[run] += 1
                 continue
-            series = self._system_series(run, reading)
+            series = self._labelled(run, reading.measure.metric, reading.labels)
             if series and (series.rank in {None, labels} or at > series.newest + SILENT_MS):
                 series.rank = labels
-                if (moved := _advance(series, at, ahead)) is None:
-                    self.dropped[LATE] += 1
-                else:
-                    yield series, moved, reading.value
+                yield from self._moved(series, at, reading.value, ahead)
+
+    def take_aggregates(
+        self, labels: Labels, run_id: str, rounds: Sequence[Round], ranks: Collection[SeriesHolder]
+    ) -> Iterator[Sample]:
+        """The samples of aggregates over a pod's ranks."""
+        ahead = (time.time() + AHEAD_SECONDS) * 1000
+        run = self._run(labels, _clean(run_id), next(iter(ranks)))
+        if isinstance(run, str):
+            self.dropped[run] += len(rounds) * len(AGGREGATES)
+            return
+        self._ranks[labels].holders.update(ranks)
+        for each in rounds:
+            own = _without_empty((("key", _clean(each.key)),))
+            for name, value in zip(AGGREGATES, each.values, strict=True):
+                if series := self._labelled(run, name, own):
+                    yield from self._moved(series, round(each.at * 1000), value, ahead)
+
+    def _moved(self, series: Series, at: int, value: float, ahead: float) -> Iterator[Sample]:
+        """The sample at its own time or the next free one; none, counted, where that is wrong."""
+        moved = _advance(series, at, ahead) if at <= ahead else None
+        if moved is None:
+            self.dropped[FUTURE if at > ahead else LATE] += 1
+        else:
+            yield series, moved, value
 
     def end(self, labels: Labels, run_id: str) -> list[bytes]:
         """The run is over: forget its series; returns their ids."""
@@ -211,10 +233,10 @@ class SampleBuilder:
             return KEYS_PER_RANK
         return self._rules.against_key(key)
 
-    def _system_series(self, run: Run, reading: Reading) -> Series | None:
-        """The series of a value; None, counted, where it gets none."""
-        key = reading.measure.metric, reading.labels
-        return run.keys.get(key) or self._add(run, key, key[0], run.labels + reading.labels)
+    def _labelled(self, run: Run, name: str, labels: Labels) -> Series | None:
+        """The series of a name with labels of its own; None, counted, where it gets none."""
+        key = name, labels
+        return run.keys.get(key) or self._add(run, key, name, run.labels + labels)
 
     def _add(self, run: Run, key: Key, name: str, labels: Labels) -> Series | None:
         if reason := run.holder.quota.take():

@@ -20,6 +20,7 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.otlp.settings import OtlpSettings
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.remote_write.settings import RemoteWriteSettings
+from primus_lens_exporter.sampling.settings import SamplingSettings
 
 ENV_PREFIX = "PRIMUS_LENS_EXPORTER_"
 
@@ -124,7 +125,13 @@ class SourceSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Settings(
-    OtlpSettings, RemoteWriteSettings, ReadingSettings, SeriesRules, SourceSettings, WebSettings
+    OtlpSettings,
+    RemoteWriteSettings,
+    SamplingSettings,
+    ReadingSettings,
+    SeriesRules,
+    SourceSettings,
+    WebSettings,
 ):
     """What one exporter does; read once at the start."""
 

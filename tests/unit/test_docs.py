@@ -9,6 +9,9 @@ from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.pods.telemetry import KubernetesTelemetry
 from primus_lens_exporter.reading import counts
+from primus_lens_exporter.sampling.config import Written, load
+from primus_lens_exporter.sampling.rules import RANKS, REASONS
+from primus_lens_exporter.sampling.telemetry import SamplingSeries
 from primus_lens_exporter.sending.telemetry import OTLP, REMOTE_WRITE, SendingTelemetry
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.telemetry import Telemetry
@@ -41,6 +44,7 @@ def test_every_series_is_in_the_docs():
     KubernetesTelemetry(registry, PodCache())
     SendingTelemetry(registry, REMOTE_WRITE)
     SendingTelemetry(registry, OTLP)
+    registry.register(SamplingSeries({}))
     own = [metric.name for metric in registry.collect() if "exporter" in metric.name]
     assert [name for name in own if name not in text] == []
     store = Store(SeriesRules())
@@ -51,6 +55,19 @@ def test_every_reason_is_in_the_docs():
     text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
     reasons = (*counts.REFUSALS, *counts.LIMITS, *DROPS, *rejections.REASONS)
     assert [reason for reason in reasons if reason not in text] == []
+
+
+def test_every_word_of_sampling_is_in_the_docs():
+    text = (ROOT / "docs" / "sampling.md").read_text()
+    words = (*Written.__struct_fields__, *RANKS, *REASONS)
+    assert [word for word in words if f"`{word}" not in text] == []
+
+
+def test_the_rules_of_the_docs_are_right(tmp_path):
+    text = (ROOT / "docs" / "sampling.md").read_text()
+    path = tmp_path / "sampling.yaml"
+    path.write_text(re.search("```yaml\n(.*?)```", text, re.DOTALL)[1])
+    assert len(load(path)) == 4
 
 
 def test_every_reason_of_the_webhook_is_in_its_table():

@@ -7,12 +7,13 @@ the `Holder` of its series.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.rounds import Round
 from primus_lens_exporter.model.run_info import RunInfo
 
 
@@ -88,6 +89,17 @@ class Consumer:
 
     def caught_up(self, holder: Holder) -> None:
         """All records that were there when the rank was found have been taken."""
+
+    def take_aggregates(
+        self, labels: Labels, run_id: str, rounds: Sequence[Round], holders: Collection[Holder]
+    ) -> None:
+        """Aggregates over `holders`, the ranks of a pod; `labels` are the pod's."""
+
+    def end_aggregates(self, labels: Labels, run_id: str) -> None:
+        """The run is over on all ranks of the pod."""
+
+    def leave_out(self, labels: Labels, run_id: str, key: str) -> None:
+        """The key's values of this rank are not handed on any more."""
 
     def describe(self, labels: Labels, run_id: str, info: RunInfo, holder: Holder) -> bool:
         """What is known of a run; False while it has not logged yet."""

@@ -20,7 +20,8 @@ REFUSALS = (
 )  # fmt: skip
 LIMITS = (
     "bytes_per_tick", "seconds_per_tick", "files_per_pod", "ranks_per_volume",
-    "directory_entries", "trails_per_pod", "open_files",
+    "directory_entries", "trails_per_pod", "open_files", "waiting_values_per_pod",
+    "sampled_keys_per_pod",
 )  # fmt: skip
 
 

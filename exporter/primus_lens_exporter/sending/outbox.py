@@ -14,7 +14,7 @@ import logging
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from primus_lens_toolkit.warn_once import WarnOnce
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.rounds import Round
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.samples import SampleBuilder, in_order
@@ -106,12 +107,23 @@ class Outbox(Consumer):
         self._batch.positions.update(positions)
         self._positions.update(positions)
         self._files[holder].update(positions)
-        self._count_dropped(labels)
-        if len(self._batch.samples) >= REQUEST_SAMPLES:
-            self._enough.set()
+        self._taken(labels)
+
+    def take_aggregates(
+        self, labels: Labels, run_id: str, rounds: Sequence[Round], holders: Collection[Holder]
+    ) -> None:
+        if not self._closed:
+            self._batch.add(list(self._builder.take_aggregates(labels, run_id, rounds, holders)))
+            self._taken(labels)
+
+    def end_aggregates(self, labels: Labels, run_id: str) -> None:
+        self._end_run(labels, run_id)
 
     def end(self, labels: Labels, run_id: str, finish: float, holder: Holder) -> None:
         del finish, holder
+        self._end_run(labels, run_id)
+
+    def _end_run(self, labels: Labels, run_id: str) -> None:
         if not self._blocked:  # else its last records may still be in their files
             self._batch.forget(self._builder.end(labels, run_id))
 
@@ -228,6 +240,12 @@ class Outbox(Consumer):
         self._unclaimed.clear()
         self._batch.forget(list(self._clocks))
         self._clocks.clear()
+
+    def _taken(self, labels: Labels) -> None:
+        """Samples of these labels were taken."""
+        self._count_dropped(labels)
+        if len(self._batch.samples) >= REQUEST_SAMPLES:
+            self._enough.set()
 
     def _count_dropped(self, labels: Labels) -> None:
         for reason, samples in self._builder.dropped.items():

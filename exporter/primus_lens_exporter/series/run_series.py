@@ -131,6 +131,24 @@ class RunSeries:
         for reason, values in dropped.items():
             holder.dropped(reason, values)
 
+    def leave_out(self, key: str) -> None:
+        """End the series of a key; a later value makes them anew."""
+        families = self._families
+        slot = self._keys.pop(key, None)
+        if slot is None:
+            return
+        families.metric.remove(slot)
+        families.key_cache.give_back(key)
+        self.quota.give_back(1)
+        named = families.named.get(key)
+        if named is not None and (slot := self._own.pop(named, None)) is not None:
+            named.remove(slot)
+            self.quota.give_back(1)
+        if key in self._loss_keys:
+            self._loss_keys.remove(key)
+            if self.history is not None:
+                self.history.losses.pop(key, None)
+
     def show(self) -> None:
         """Have all series on the page from now on."""
         self.is_shown = True

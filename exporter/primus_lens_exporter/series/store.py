@@ -9,16 +9,18 @@ that was the newest an hour ago must never be on the page.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
 from primus_lens_exporter.model.labels import Labels, cut, label_text
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record, is_sample
+from primus_lens_exporter.model.rounds import Round
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.series.aggregate_series import AggregateSeries
 from primus_lens_exporter.series.families import Families
 from primus_lens_exporter.series.metric_family import MetricFamily
 from primus_lens_exporter.series.run_series import UNKNOWN, RunSeries
@@ -40,6 +42,7 @@ class Store(Consumer):
         """Every run on every rank that is on the page."""
         self._families = Families(rules, self._make_room)
         self._system = SystemSeries(rules.limits_label_bytes)
+        self._aggregates = AggregateSeries()
         self._rules = rules
         self._all: dict[Key, RunSeries] = {}
         """Those too of ranks whose backlog is being read."""
@@ -54,7 +57,7 @@ class Store(Consumer):
     @property
     def families(self) -> tuple[MetricFamily, ...]:
         """In the order of the page."""
-        return self._families.all + self._system.all
+        return self._families.all + self._aggregates.families + self._system.all
 
     def __len__(self) -> int:
         return sum(len(family) for family in self.families)
@@ -76,10 +79,26 @@ class Store(Consumer):
             else:
                 self._last_samples[holder] = labels, samples[-1]
 
+    def take_aggregates(
+        self, labels: Labels, run_id: str, rounds: Sequence[Round], holders: Collection[Holder]
+    ) -> None:
+        self.generation += 1
+        self._aggregates.take((labels, run_id), rounds, holders, self._current)
+
+    def end_aggregates(self, labels: Labels, run_id: str) -> None:
+        self.generation += 1
+        self._aggregates.end((labels, run_id))
+
+    def leave_out(self, labels: Labels, run_id: str, key: str) -> None:
+        if (run := self._all.get((labels, run_id))) is not None:
+            self.generation += 1
+            run.leave_out(key)
+
     def caught_up(self, holder: Holder) -> None:
         """Have the rank's series on the page from now on."""
         self.generation += 1
         self._current.add(holder)
+        self._aggregates.caught_up(self._current)
         for key in self._held[holder]:
             run = self._all[key]
             if not run.is_shown:
@@ -112,6 +131,7 @@ class Store(Consumer):
         self._current.discard(holder)
         self._last_samples.pop(holder, None)
         self.generation += self._system.release(holder)
+        self._aggregates.release(holder, self._current)
         for key in self._held.pop(holder, ()):
             run = self._all[key]
             run.holders.discard(holder)

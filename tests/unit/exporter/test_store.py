@@ -221,6 +221,23 @@ def test_a_known_key_has_a_metric_of_its_own_in_base_units():
     assert list(store.parts()) == []
 
 
+def test_a_key_that_is_left_out_has_no_series_until_it_has_a_value_again():
+    holder, named = Holder(), {"a/loss": NamedKey("a_loss", "A loss.", 1)}
+    store = filled(row(1.0, 1, **{"a/loss": 1, "b": 2}), holder=holder, keys_mapping_file=named)
+    before = series(store)
+    store.leave_out(RANK, "r", "a/loss")
+    assert before.items() - series(store).items() == {
+        (("metric", "0", "1", "r", "a/loss"), 1),
+        (("a_loss", "0", "1", "r"), 1),
+    }
+    assert holder.quota.used == len(series(store))
+    assert not store.runs[RANK, "r"].losses
+    take(store, holder, row(99.0, 2, **{"a/loss": 3}))
+    assert series(store)["metric", "0", "1", "r", "a/loss"] == 3
+    store.release(holder)
+    assert (holder.quota.used, store._families.key_cache._known) == (0, {})
+
+
 def test_keys_that_nobody_uses_are_forgotten():
     holder = Holder()
     store = filled(Record(1.0, {"a": 1}, 1), holder=holder)
