@@ -71,6 +71,18 @@ RULES = st.lists(st.just({"apiGroups": [""], "resources": ["nodes"], "verbs": ["
 DURATION = st.from_regex(r"([1-9][0-9]?[smh])?", fullmatch=True)
 URLS = st.sampled_from(["", "http://receiver:9090/api/v1/write?a=b&c=%20#d", "https://[::1]/"])
 MAPPING = st.lists(st.fixed_dictionaries({"key": TEXTS, "name": LABEL, "scale": st.floats(0.1, 9)}))
+WINDOW = st.sampled_from(["500ms", "5s", "1h"])
+SAMPLING = st.lists(
+    st.fixed_dictionaries(
+        {"keys": st.lists(TEXTS.filter(bool), min_size=1, max_size=2)},
+        optional={
+            "every": st.integers(2, 1 << 31),
+            "at_most_once_per": WINDOW,
+            "ranks": st.sampled_from(["all", "first", "aggregate"]),
+        },
+    ),
+    max_size=2,
+)
 RELABEL = st.lists(st.just({"action": "labeldrop", "regex": "pod_.*"}), max_size=1)
 
 # By the end of a value's path; the longest end that is here is meant.
@@ -160,6 +172,7 @@ BY_NAME = {
     "resources": RESOURCES,
     "revisionHistoryLimit": COUNTS,
     "sampleLimit": COUNTS,
+    "sampling": SAMPLING,
     "scrapeTimeout": DURATION,
     "seLinuxOptions": st.sampled_from([{}, {"type": "spc_t"}]),
     "securityContext": SECURITY,

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 import yaml
+from primus_lens_exporter.sampling.config import load
 from primus_lens_exporter.settings import Settings
 from primus_lens_hook import __version__, contract
 from primus_lens_toolkit.flags import parse
@@ -158,6 +159,18 @@ def test_the_exporter_knows_every_flag_that_it_is_given(case):
     if CASES[case].get("exporter", {}).get("enabled", True):
         known = {field.metadata["flag"] for field in Settings.__dataclass_fields__.values()}
         assert flags(CASES[case]).keys() <= known
+
+
+def test_the_exporter_takes_the_rules_of_sampling_that_it_is_given(tmp_path):
+    case = CASES["sampling"]
+    path = tmp_path / "sampling.yaml"
+    path.write_text(found(case)["ConfigMap", "exporter"]["data"][path.name])
+    assert [each.every for each in load(path)] == [10, None, None]
+    [volume] = [each for each in pod(case)["spec"]["volumes"] if each["name"] == "sampling"]
+    [mount] = [each for each in container(case)["volumeMounts"] if each["name"] == "sampling"]
+    [item] = volume["configMap"]["items"]
+    given = flags(case)["--sampling.config.file"]
+    assert (given, item["key"]) == (f"{mount['mountPath']}/{item['path']}", path.name)
 
 
 @pytest.mark.parametrize("case", CASES)
