@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from primus_lens_hook import __version__
 from primus_lens_toolkit import daemon, flags
 
 from primus_lens_exporter.app import serve
+from primus_lens_exporter.config_check import FLAG, check
 from primus_lens_exporter.settings import ENV_PREFIX, Settings
 
 DESCRIPTION = """\
@@ -24,7 +26,10 @@ on each node of a cluster:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until stopped; see `daemon.run`."""
+    """Run until stopped, see `daemon.run`; or check the flags and files, see `config_check`."""
     parser = flags.Parser("primus-lens exporter", DESCRIPTION, EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(FLAG, action="store_true", help="check the flags and files, and end")
+    if FLAG in arguments:
+        return check(flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX))
     return daemon.run(serve, Settings, ENV_PREFIX, parser, arguments)
