@@ -10,6 +10,7 @@ import dataclasses
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
 from primus_lens_hook import __version__
@@ -69,7 +70,7 @@ async def serve(settings: Settings) -> None:
     _warn_of_misplaced(settings)
     telemetry, pods = Telemetry(), PodCache()
     sampling = Sampling(settings, settings, settings.limits_series_per_pod)
-    store = Store(settings)
+    store = Store(settings, time.time())
     async with contextlib.AsyncExitStack() as stack:
         if settings.of_pods:
             informer = _informer(settings, telemetry, pods)

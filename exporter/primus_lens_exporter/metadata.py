@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from primus_lens_exporter.model.rounds import AGGREGATES
 from primus_lens_exporter.model.system_metrics import MEASURES
-from primus_lens_exporter.samples import METRIC, STEP
+from primus_lens_exporter.samples import METRIC, NOT_FINITE, STEP
 
 COUNTER, GAUGE = "counter", "gauge"
 FAMILIES = {
     METRIC: (GAUGE, "Value logged under each key."),
+    NOT_FINITE: (COUNTER, "Values that were NaN or infinite."),
     STEP: (GAUGE, "Step of each log call that was not late."),
     **{name: (GAUGE, text) for name, text in AGGREGATES.items()},
     **{name: (measure.kind, measure.help) for name, measure in MEASURES.items()},

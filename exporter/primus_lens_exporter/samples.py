@@ -17,8 +17,8 @@ from operator import attrgetter
 from primus_lens_hook import contract
 
 from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK, LABEL_BYTES
-from primus_lens_exporter.model.labels import Labels, encoded, of_pod
-from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.labels import Labels, clean, of_pod, without_empty
+from primus_lens_exporter.model.record import Record, as_float, is_sample, not_finite
 from primus_lens_exporter.model.rounds import AGGREGATES, Round
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.model.system_metrics import readings
@@ -26,6 +26,7 @@ from primus_lens_exporter.reading.consumer import SeriesHolder
 
 METRIC = "primus_lens_wandb_metric"
 STEP = "primus_lens_wandb_step"
+NOT_FINITE = "primus_lens_wandb_not_finite_total"
 
 LATE_MS = 1000  # by so much may a record be older than its series' newest one
 # One sample from the far future would make a Prometheus refuse all samples of everybody
@@ -64,13 +65,13 @@ Sample = tuple[Series, int, float]
 """Series, milliseconds since the epoch, value."""
 
 Key = str | tuple[str, Labels] | None
-"""As it was logged; None: the step; of the system: name of the family, and labels."""
+"""As it was logged; None: the step; of anything else: name of the family, and labels."""
 
 
 class Run:
     """The series of one run of one identity, or of the system that has it."""
 
-    __slots__ = ("by_id", "holder", "keys", "labels", "used")
+    __slots__ = ("by_id", "counted", "holder", "keys", "labels", "used")
 
     def __init__(self, labels: Labels, holder: SeriesHolder) -> None:
         self.labels = labels
@@ -79,6 +80,8 @@ class Run:
         """Of the holder's quota."""
         self.keys: dict[Key, Series] = {}
         self.by_id: dict[bytes, Series] = {}
+        self.counted: dict[Series, int] = {}
+        """How often a key had a value that was NaN or infinite."""
 
 
 class Rank:
@@ -131,7 +134,7 @@ class SampleBuilder:
             if record.sample and record.step is None:  # see `is_sample`; a call would cost
                 samples += self._system(labels, record, holder, ahead)
                 continue
-            run = self._run(labels, _clean(record.run), holder)
+            run = self._run(labels, clean(record.run), holder)
             if isinstance(run, str):
                 self.dropped[run] += _count(record)
                 continue
@@ -143,7 +146,30 @@ class SampleBuilder:
                     self.dropped[LATE] += 1
                 else:
                     samples.append((series, moved, value))
+            if keys := not_finite(record.data):
+                samples += self._count_not_finite(run, keys, ahead)
         return samples
+
+    def _count_not_finite(self, run: Run, keys: Sequence[str], ahead: float) -> Iterator[Sample]:
+        """A sample of each key's counter, at the time of its value.
+
+        Another process may have counted before: 0 comes first, so that a receiver sees the reset,
+        and the first 1 is an increase.
+        """
+        for key in keys:
+            value, name = run.keys.get(key), (NOT_FINITE, (("key", clean(key)),))
+            if value is None:  # there is no room for it, or it is the hook's own
+                continue
+            series = run.keys.get(name) or self._add(run, name, name[0], run.labels + name[1])
+            if series is None:
+                continue
+            known = run.counted.get(series)
+            run.counted[series] = count = (known or 0) + 1
+            for at, number in ((value.last - 1, 0), (value.last, count))[known is not None :]:
+                if (moved := _advance(series, at, ahead)) is None:
+                    self.dropped[LATE] += 1
+                else:
+                    yield series, moved, float(number)
 
     def _system(
         self, labels: Labels, record: Record, holder: SeriesHolder, ahead: float
@@ -166,13 +192,13 @@ class SampleBuilder:
     ) -> Iterator[Sample]:
         """The samples of aggregates over a pod's ranks."""
         ahead = (time.time() + AHEAD_SECONDS) * 1000
-        run = self._run(labels, _clean(run_id), next(iter(ranks)))
+        run = self._run(labels, clean(run_id), next(iter(ranks)))
         if isinstance(run, str):
             self.dropped[run] += len(rounds) * len(AGGREGATES)
             return
         self._ranks[labels].holders.update(ranks)
         for each in rounds:
-            own = _without_empty((("key", _clean(each.key)),))
+            own = without_empty((("key", clean(each.key)),))
             for name, value in zip(AGGREGATES, each.values, strict=True):
                 if series := self._labelled(run, name, own):
                     yield from self._moved(series, round(each.at * 1000), value, ahead)
@@ -188,7 +214,7 @@ class SampleBuilder:
     def end(self, labels: Labels, run_id: str) -> list[bytes]:
         """The run is over: forget its series; returns their ids."""
         rank = self._ranks.get(labels)
-        run = rank.runs.pop(_clean(run_id), None) if rank else None
+        run = rank.runs.pop(clean(run_id), None) if rank else None
         return _give_up(run) if run else []
 
     def release(self, holder: SeriesHolder) -> list[bytes]:
@@ -214,7 +240,7 @@ class SampleBuilder:
             known = {name for name, _ in labels}
             added = (label for label in self._added if label[0] not in known)
             identity = (*added, *labels, ("run_id", run_id or ""))
-            run = rank.runs[run_id] = Run(_without_empty(identity), holder)
+            run = rank.runs[run_id] = Run(without_empty(identity), holder)
         return run
 
     def _new_series(self, run: Run, key: str | None) -> Series | None:
@@ -226,10 +252,11 @@ class SampleBuilder:
         if reason := self._reason_against(run, key):
             self.dropped[reason] += 1
             return None
-        return self._add(run, key, METRIC, _without_empty((*run.labels, ("key", _clean(key)))))
+        return self._add(run, key, METRIC, (*run.labels, ("key", clean(key))))
 
     def _reason_against(self, run: Run, key: str) -> str | None:
-        if len(run.keys) - (None in run.keys) >= self._rules.limits_keys_per_rank:
+        logged = len(run.keys) - (None in run.keys) - len(run.counted)
+        if logged >= self._rules.limits_keys_per_rank:
             return KEYS_PER_RANK
         return self._rules.against_key(key)
 
@@ -243,7 +270,7 @@ class SampleBuilder:
             self.dropped[reason] += 1
             return None
         run.used += 1
-        known = self._identify(name, labels)
+        known = self._identify(name, without_empty(labels))
         series = run.by_id.get(known)  # two keys can be one when they are clean
         if series is None:
             series = run.by_id[known] = Series(known, self._clocks.pop(known, NEVER))
@@ -285,13 +312,3 @@ def _count(record: Record) -> int:
 def _give_up(run: Run) -> list[bytes]:
     run.holder.quota.give_back(run.used)
     return list(run.by_id)
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates are legal in JSON strings and nowhere else."""
-    return text if text.isascii() else encoded(text).decode()
-
-
-def _without_empty(labels: Labels) -> Labels:
-    """To Prometheus, an empty label is none."""
-    return tuple(label for label in labels if label[1])

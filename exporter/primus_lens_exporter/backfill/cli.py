@@ -30,7 +30,8 @@ example:
   promtool tsdb create-blocks-from openmetrics metrics.om /var/lib/prometheus/data
 
 The series are those that remote write sends: primus_lens_wandb_metric,
-primus_lens_wandb_step, and of system samples primus_lens_system_* and primus_lens_gpu_*.
+primus_lens_wandb_step, primus_lens_wandb_not_finite_total, and of system samples
+primus_lens_system_* and primus_lens_gpu_*.
 Prometheus takes new blocks in by itself within a minute or so, and deletes those that are
 older than its retention (15 days unless it is told otherwise).
 For runs of a cluster, give the labels that the exporter gives there:

@@ -23,6 +23,16 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def clean(text: str) -> str:
+    """As `encoded`, and still a text."""
+    return text if text.isascii() else encoded(text).decode()
+
+
+def without_empty(labels: Labels) -> Labels:
+    """To Prometheus, an empty label is none."""
+    return tuple(label for label in labels if label[1])
+
+
 def cut(text: str, label_bytes: int) -> str:
     """Only the beginning of a long text fits into a label."""
     return encoded(text)[:label_bytes].decode("utf-8", "ignore")

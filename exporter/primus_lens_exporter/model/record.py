@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -49,3 +50,22 @@ def as_float(value: object) -> float | None:
         except OverflowError:  # an int of 400 digits
             return math.inf if value > 0 else -math.inf
     return NON_FINITE.get(value) if isinstance(value, str) else None
+
+
+def not_finite(data: Mapping[str, Any]) -> Sequence[str]:
+    """The keys whose values are NaN or infinite.
+
+    Where all are numbers, which is nearly always, one sum tells: NaN and infinities stay in it.
+    """
+    try:
+        total = sum(data.values())
+        if total - total == 0:
+            return ()
+    except (TypeError, OverflowError):  # a text among them, or an int of 400 digits
+        pass
+    return [key for key, value in data.items() if _is_not_finite(value)]
+
+
+def _is_not_finite(value: object) -> bool:
+    number = value if type(value) is float else as_float(value)
+    return number is not None and not math.isfinite(number)

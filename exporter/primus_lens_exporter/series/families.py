@@ -21,12 +21,23 @@ STEP_FIX = {
 class Families:
     """Made once, by the store."""
 
-    def __init__(self, rules: SeriesRules, make_room: Callable[[Quota, float], bool]) -> None:
+    def __init__(
+        self, rules: SeriesRules, make_room: Callable[[Quota, float], bool], since: float
+    ) -> None:
         """`make_room` ends older runs of a tenant whose quota is used up, if there are any."""
         self.rules = rules
+        self.since = since
+        """When counting began, in Unix seconds: see `not_finite`."""
         self.key_cache = KeyCache()
         self.metric = MetricFamily(
             "primus_lens_wandb_metric", "gauge", "Newest value logged under each key."
+        )
+        # A restart reads old records again, and deleted segments would make their count smaller,
+        # which Prometheus takes for a reset: only what was logged since the start is counted.
+        self.not_finite = MetricFamily(
+            "primus_lens_wandb_not_finite_total",
+            "counter",
+            "Values that were NaN or infinite, logged since the exporter started.",
         )
         self.step = MetricFamily("primus_lens_wandb_step", "gauge", "Newest step of the run.")
         self.timestamp = MetricFamily(
@@ -52,7 +63,9 @@ class Families:
             key: MetricFamily(named.name, "gauge", named.help) for key, named in rules.named.items()
         }
         """Proper metrics for known keys, beside the one with the key as a label."""
-        known = (self.metric, self.step, self.timestamp, self.records, self.info)
+        known = (
+            self.metric, self.not_finite, self.step, self.timestamp, self.records, self.info,
+        )  # fmt: skip
         self.all = (*known, *self.step_fix.values(), *self.named.values())
         """In the order of the page."""
         self.make_room = make_room

@@ -16,7 +16,7 @@ from primus_lens_hook import contract
 from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK
 from primus_lens_exporter.model.labels import label_text
 from primus_lens_exporter.model.loss import LOSS
-from primus_lens_exporter.model.record import Record, as_float, is_sample
+from primus_lens_exporter.model.record import Record, as_float, is_sample, not_finite
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.consumer import Holder
 from primus_lens_exporter.series.families import Families
@@ -34,7 +34,8 @@ class RunSeries:
 
     __slots__ = (
         "_described", "_families", "_history_quota", "_keys", "_labels", "_loss_keys",
-        "_metric_prefix", "_own", "_unwanted", "history", "holders", "info", "is_shown", "quota",
+        "_metric_prefix", "_not_finite", "_own", "_unwanted", "history", "holders", "info",
+        "is_shown", "quota",
     )  # fmt: skip
 
     def __init__(self, families: Families, labels: str, holder: Holder, *, is_shown: bool) -> None:
@@ -57,6 +58,8 @@ class RunSeries:
         self._labels = labels
         self._metric_prefix = families.metric.prefix(labels)
         self._keys: dict[str, int] = {}
+        self._not_finite: dict[str, int] = {}
+        """The keys that had a value that was NaN or infinite."""
         self._loss_keys: list[str] = []
         self._unwanted: set[str] = set()
         self._described = ""
@@ -117,6 +120,8 @@ class RunSeries:
         self._set(newest, dropped)
         if records:
             self._count(records)
+            if records[-1].timestamp > self._families.since:
+                self._count_not_finite(records, dropped)
         for reason, values in dropped.items():
             holder.dropped(reason, values)
         return samples
@@ -156,6 +161,8 @@ class RunSeries:
             family.show(slot)
         for slot in self._keys.values():
             self._families.metric.show(slot)
+        for slot in self._not_finite.values():
+            self._families.not_finite.show(slot)
 
     def remove(self) -> None:
         """End all series."""
@@ -165,7 +172,10 @@ class RunSeries:
         for key, slot in self._keys.items():
             families.metric.remove(slot)
             families.key_cache.give_back(key)
-        self.quota.give_back(len(self._own) + len(self._keys))
+        for key, slot in self._not_finite.items():
+            families.not_finite.remove(slot)
+            families.key_cache.give_back(key)
+        self.quota.give_back(len(self._own) + len(self._keys) + len(self._not_finite))
         if self.history is not None:
             self._history_quota.give_back(1)
 
@@ -176,6 +186,28 @@ class RunSeries:
         families.records.values[self._own[families.records]] = logged
         if self.history is not None and end >= self.history.due:
             self.history.take(records, self.step, self.losses)
+
+    def _count_not_finite(self, records: list[Record], dropped: defaultdict[str, int]) -> None:
+        since, values = self._families.since, self._families.not_finite.values
+        for record in records:
+            for key in not_finite(record.data) if record.timestamp > since else ():
+                slot = self._not_finite.get(key)
+                if slot is None:
+                    slot = self._new_count(key, dropped)
+                if slot != NO_SLOT:
+                    values[slot] += 1
+
+    def _new_count(self, key: str, dropped: defaultdict[str, int]) -> int:
+        families = self._families
+        if key not in self._keys:
+            return NO_SLOT
+        if reason := self._reason_against_series():
+            dropped[reason] += 1
+            return NO_SLOT
+        key, suffix = families.key_cache.take(key)
+        prefix = families.not_finite.prefix(self._labels)
+        slot = self._not_finite[key] = self._add(families.not_finite, prefix, suffix)
+        return slot
 
     def _value(self, family: MetricFamily) -> float | None:
         slot = self._own.get(family)

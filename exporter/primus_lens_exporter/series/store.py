@@ -36,11 +36,12 @@ OLD_PART = 4  # of the old ones, one in so many at a time
 class Store(Consumer):
     """All series; `generation` changes whenever a page would."""
 
-    def __init__(self, rules: SeriesRules) -> None:
+    def __init__(self, rules: SeriesRules, since: float = 0.0) -> None:
+        """`since`, in Unix seconds: values that are not finite are counted from then on."""
         self.generation = 0
         self.runs: dict[Key, RunSeries] = {}
         """Every run on every rank that is on the page."""
-        self._families = Families(rules, self._make_room)
+        self._families = Families(rules, self._make_room, since)
         self._system = SystemSeries(rules.limits_label_bytes)
         self._aggregates = AggregateSeries()
         self._rules = rules

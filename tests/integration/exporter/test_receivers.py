@@ -58,13 +58,14 @@ async def test_series_and_values_are_the_same_by_every_protocol(rank, spoken, se
     odd = ["Infinity", "-Infinity", 1e-300, -0.0, 0]
     log(rank, *(record(i, "r", start + i, **{"a/b é": v}) for i, v in enumerate(odd)))
     async with send_to() as sent:
-        await sent.wait(10, "samples_total", result="sent")
+        await sent.wait(13, "samples_total", result="sent")
         assert sent.value("samples_total", result="refused") == 0
     names = {"local_rank": "1", "node_rank": "0", "run_id": "r"}
     found = spoken[0].samples('{__name__=~"primus_lens_wandb_.*"}', start + 600)
     metric = {**names, "__name__": "primus_lens_wandb_metric", "key": "a/b é"}
     step = {**names, "__name__": "primus_lens_wandb_step"}
-    assert set(found) == {tuple(sorted(each.items())) for each in (metric, step)}
+    counter = {**metric, "__name__": "primus_lens_wandb_not_finite_total"}
+    assert set(found) == {tuple(sorted(each.items())) for each in (metric, step, counter)}
     times = [round((start + i) * 1000) for i in range(5)]
     values = [(at, float(text)) for at, text in found[tuple(sorted(metric.items()))]]
     assert values == list(zip(times, map(float, odd), strict=True))
@@ -89,7 +90,7 @@ async def test_system_series_keep_their_names_and_no_other_series_comes(
 async def test_nan_is_sent_as_a_plain_one(rank, spoken, send_to, start):
     log(rank, *(record(None, "r", start + i, loss="NaN") for i in range(2)))
     async with send_to() as sent:
-        await sent.wait(2, "samples_total", result="sent")
+        await sent.wait(5, "samples_total", result="sent")
     (found,) = spoken[0].samples("primus_lens_wandb_metric", start + 600).values() or [[]]
     if isinstance(spoken[0], VICTORIA_METRICS):
         assert found == []  # it keeps no NaN

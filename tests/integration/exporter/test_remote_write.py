@@ -61,7 +61,7 @@ def values(body):
 async def test_a_request_is_as_the_protocol_wants_it(rank, send):
     log(rank, record(7, "r", 1700000000.123, loss="NaN"))
     async with Receiver() as receiver, send(receiver.url) as sending:
-        await sending.wait(2, "samples_total", result="sent")
+        await sending.wait(4, "samples_total", result="sent")
     identity = (("local_rank", "1"), ("node_rank", "0"), ("run_id", "r"))
     name = "primus_lens_wandb_"
     step = (("__name__", name + "step"), *identity)
@@ -72,7 +72,8 @@ async def test_a_request_is_as_the_protocol_wants_it(rank, send):
     assert at == 1700000000123
     assert math.isnan(value)
     assert struct.pack(">d", value) != bytes.fromhex("7ff0000000000002")  # the stale marker
-    assert not samples
+    counter = (("__name__", name + "not_finite_total"), ("key", "loss"), *identity)
+    assert samples == {counter: [(1700000000122, 0), (1700000000123, 1)]}
     headers = receiver.headers[0]
     assert headers["Content-Encoding"] == "snappy"
     assert headers["Content-Type"] == "application/x-protobuf"

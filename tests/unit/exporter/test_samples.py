@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.model.key_rules import Pattern
 from primus_lens_exporter.model.quota import Quota
-from primus_lens_exporter.model.record import Record
+from primus_lens_exporter.model.record import Record, as_float, not_finite
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.samples import AHEAD_SECONDS, SampleBuilder, in_order
 from primus_lens_hook import contract
@@ -76,7 +76,7 @@ def test_a_late_row_has_samples_of_its_values_and_none_of_its_step():
 def test_numbers_that_are_not_finite_are_samples():
     values = [value for _, _, value in take([record(a="NaN", b="-Infinity", c=10**400)])]
     assert math.isnan(values[0])
-    assert values[1:] == [-math.inf, math.inf]
+    assert values[1:3] == [-math.inf, math.inf]
 
 
 TIMES = st.lists(st.integers(0, 3000) | st.sampled_from([0, 1000]), max_size=60)
@@ -252,3 +252,57 @@ def test_a_run_has_so_many_keys_and_the_first_ones_stay():
     made = SampleBuilder(identify, SeriesRules(limits_keys_per_rank=2))
     taken = take([record(step=each, a=1, b=2, c=3) for each in range(3)], builder=made)
     assert (len(taken), made.dropped) == (9, {"keys_per_rank": 3})
+
+
+COUNT = "primus_lens_wandb_not_finite_total node_rank=0 local_rank=1 run_id=r"
+AT = round(NOW * 1000)
+
+
+def counted(*records, made=None, holder=None):
+    samples = take(records, builder=made or builder(), holder=holder)
+    return [each for each in samples if each[0].startswith("primus_lens_wandb_not_finite_total")]
+
+
+def test_what_is_not_finite_is_counted_from_zero_at_the_time_of_the_value():
+    rows = record(a="NaN"), record(NOW + 1, a=1), record(NOW + 2, a="Infinity", b=math.inf)
+    assert counted(*rows) == [
+        (COUNT + " key=a", AT - 1, 0), (COUNT + " key=a", AT, 1),
+        (COUNT + " key=a", AT + 2000, 2),
+        (COUNT + " key=b", AT + 1999, 0), (COUNT + " key=b", AT + 2000, 1),
+    ]  # fmt: skip
+
+
+def test_a_count_begins_again_at_zero_after_a_restart():
+    series = identify("primus_lens_wandb_not_finite_total", (*RANK, ("run_id", "r"), ("key", "a")))
+    made = builder(clocks={series: (AT + 7, AT)})
+    assert [each[1:] for each in counted(record(a="NaN"), made=made)] == [(AT + 8, 0), (AT + 9, 1)]
+
+
+def test_keys_without_series_have_no_count_and_counts_keep_the_quota():
+    made, holder = builder(), Holder(3)
+    bad = record(a="NaN", denied="NaN", _primus_x="NaN", b="NaN")
+    assert counted(bad, made=made, holder=holder) == []
+    assert made.dropped == {"key_rules": 1, "series_per_pod": 2}
+    made.release(holder)
+    assert holder.quota.used == 0
+
+
+def test_a_count_takes_no_place_among_the_keys_of_a_run():
+    made = SampleBuilder(identify, SeriesRules(limits_keys_per_rank=2))
+    assert len(take([record(a="NaN"), record(b=1)], builder=made)) == 4
+    assert not made.dropped
+
+
+ODD = (
+    1.0, -2, True, "NaN", math.nan, "-Infinity", 10**400, "x", None, 1e308, -1e308, [1], 2**70,
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(ODD), max_size=6))
+def test_not_finite_are_those_whose_number_is_so(values):
+    data = {str(number): value for number, value in enumerate(values)}
+    numbers = {key: as_float(value) for key, value in data.items()}
+    bad = [
+        key for key, number in numbers.items() if number is not None and not math.isfinite(number)
+    ]
+    assert list(not_finite(data)) == bad

@@ -338,3 +338,49 @@ def test_the_count_is_that_of_the_numbers_whatever_was_read():
     store.end(RANK, "r", 3.0, holder)
     take(store, holder, Record(9.0, {}, 3, "r", seq=503))
     assert series(store)[("records_total", "0", "1", "r")] == 503
+
+
+BAD = {"a": "NaN", "b": math.inf, "c": "-Infinity", "d": 1, "e": None, "f": "text"}
+
+
+def counts(store):
+    return {key[-1]: value for key, value in series(store).items() if "not_finite" in key[0]}
+
+
+def test_values_that_are_not_finite_are_counted_by_key():
+    store, holder = an_empty(), Holder()
+    give(store, RANK, [row(1.0, 1, **BAD), row(2.0, 2, a=2), row(3.0, 3, a="Infinity")], holder)
+    assert counts(store) == {"a": 2, "b": 1, "c": 1}
+    assert holder.quota.used == len(series(store)) == len(store)
+    store.end(RANK, "r", 4.0, holder)
+    assert (list(store.parts()), holder.quota.used) == ([], 0)
+    assert store._families.key_cache._known == {}
+
+
+def test_only_what_was_logged_since_the_start_is_counted():
+    store, holder = Store(SeriesRules(), 2.0), Holder()
+    give(store, RANK, [row(1.0, 1, **BAD), row(2.0, 2, a="NaN")], holder, is_current=False)
+    store.caught_up(holder)
+    assert counts(store) == {}
+    take(store, holder, row(1.9, 3, b="NaN"), row(2.1, 4, a="NaN"))
+    assert counts(store) == {"a": 1}
+
+
+def test_a_count_waits_for_the_backlog_as_all_series_do():
+    store, holder = an_empty(), Holder()
+    give(store, RANK, [row(1.0, 1, a="NaN")], holder, is_current=False)
+    assert counts(store) == {}
+    store.caught_up(holder)
+    assert counts(store) == {"a": 1}
+
+
+def test_counts_keep_the_quota_and_what_has_no_series_has_no_count():
+    holder = Holder(5)
+    store = filled(
+        row(1.0, 1, a="NaN", b="NaN", denied="NaN", _primus_x="NaN"),
+        holder=holder,
+        keys_deny=Pattern("denied"),
+    )
+    assert holder.quota.used == len(series(store)) == 5
+    assert counts(store) == {}
+    assert holder.drops == {"key_rules": 1, "series_per_pod": 2}
