@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import dashboard
 from primus_lens_boards.promql import GRADIENT_KEYS, LOSS_KEYS, expand
 from primus_lens_boards.variables import SOURCE
 
-HEADED = f'primus_lens_wandb_metric{{@rank, key=~"{LOSS_KEYS}|{GRADIENT_KEYS}"}}'
+COUNTED = f'primus_lens_wandb_not_finite_total{{@rank, key=~"{LOSS_KEYS}|{GRADIENT_KEYS}"}}'
 
 # Grafana asks once a minute, and marks each minute at which something is above 0.
 MARKS = {
@@ -29,7 +29,7 @@ MARKS = {
         "red",
         "{{run_id}}: {{key}} is NaN or infinite",
         f"""count by (@by_run, key) (
-          {HEADED} != {HEADED} or abs({HEADED}) == +Inf
+          increase({COUNTED}[2m]) > 0 or (({COUNTED} > 0) unless {COUNTED} offset 2m)
         )""",
     ),
     "Step conflicts": (

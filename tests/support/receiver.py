@@ -105,6 +105,11 @@ class Prometheus:
             for series in answer["data"]["result"]
         }
 
+    def query(self, expression, at):
+        """What it answers for one moment: [(labels, text), …]."""
+        answer = json.loads(self.get("/api/v1/query", query=expression, time=at))
+        return [(each["metric"], each["value"][1]) for each in answer["data"]["result"]]
+
     def same(self, value, other):
         """Whether it makes the one of the other."""
         return value == other

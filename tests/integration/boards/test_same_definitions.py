@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hints and alerts mean the same: both are asked of the same trainings."""
 
+import itertools
 import math
 from collections import defaultdict
 
@@ -12,11 +13,10 @@ from primus_lens_exporter.series.recent_history import EVERY_SECONDS
 from support.boards import scenarios
 from support.boards.full_world import rules_file
 from support.boards.scenarios import SLOTS
-from support.chart import charting
+from support.chart.alert_expressions import expressions
 from support.chart.rules import promtool
 
-ALERTS = yaml.safe_load((charting.CHART / "rules" / "primus-lens-alerts.yaml").read_text())
-RULES = {rule["alert"]: rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]}
+RULES = expressions()
 SEEDS = range(60)
 # Rules are evaluated between two scrapes: whether those at the edges of a window are of it,
 # Prometheus 2 and 3 see differently.
@@ -52,10 +52,18 @@ def input_series(rank):
     values[f"last_record_timestamp_seconds{{{pod}}}"] = [at for at, _, _ in seen]
     for key in scenarios.KEYS:
         values[f'metric{{key="{key}",{pod}}}'] = [losses.get(key) for _, _, losses in seen]
+        values[f'not_finite_total{{key="{key}",{pod}}}'] = counts(rank, key)
     return [
         {"series": f"primus_lens_wandb_{name}", "values": " ".join(map(number, each))}
         for name, each in values.items()
     ]
+
+
+def counts(rank, key):
+    """How often a key was not finite by each scrape; no series before the first time."""
+    logged = ((each or (None, {}))[1].get(key, 0.0) for each in rank.logged)
+    total = itertools.accumulate(not math.isfinite(loss) for loss in logged)
+    return [each or None for each in total]
 
 
 def there(ranks, now):

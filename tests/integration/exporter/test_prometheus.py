@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from support.api_server import ApiServer
+from support.chart.alert_expressions import expressions
 from support.kubelet import Kubelet, rank
 from support.receiver import Prometheus as Receiver
 from support.serving import Exporter, free_port, late, record, until
@@ -148,3 +149,26 @@ def test_a_training_faster_than_any_scrape_arrives_whole(train, tmp_path):
             assert train(EVERY_200_MS).status == 0
             loss = 'primus_lens_wandb_metric{key="loss"}'
             until(lambda: [*receiver.count(loss, time.time() + 5).values()] == [30], 30)
+
+
+@pytest.mark.exhaustive
+def test_an_exporter_that_starts_again_raises_no_alert_for_an_old_nan(rank, tmp_path):
+    def nan():
+        with (rank / "wandb_metrics.jsonl").open("ab") as file:
+            file.write(record(timestamp=time.time(), loss="NaN"))
+
+    firing = expressions()["PrimusLensLossNotFinite"].replace("1h", "6s")
+    exporter = Exporter(tmp_path / "records")
+    with prometheus(tmp_path, f"127.0.0.1:{exporter.port}") as ask:
+        with exporter:
+            nan()
+            until(lambda: ask(firing), 30)
+            until(lambda: not ask(firing), 30)  # the hour is over
+        until(lambda: ask("up")[0][1] == "0", 30)
+        with exporter:
+            until(lambda: ask("primus_lens_wandb_metric"), 30)
+            for _ in range(40):
+                assert ask(firing) == []
+                time.sleep(0.2)
+            nan()
+            until(lambda: ask(firing), 30)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support import receiver, sending, serving
+from support.chart.alert_expressions import expressions
 from support.sending import OTLP, V1, V2, until
 from support.sent import asynchronous, expected, log, received, write
 from support.serving import record
@@ -96,6 +97,19 @@ async def test_nan_is_sent_as_a_plain_one(rank, spoken, send_to, start):
         assert found == []  # it keeps no NaN
     else:
         assert [math.isnan(float(text)) for _, text in found] == [True, True]
+
+
+@asynchronous
+async def test_the_alert_sees_a_loss_that_is_not_finite_until_it_is(rank, spoken, send_to, start):
+    values = 1, 1, "NaN", "Infinity", 1, 1
+    log(rank, *(record(None, "r", start + 30 * i, loss=v) for i, v in enumerate(values)))
+    async with send_to() as sent:
+        await sent.wait(len(values) + 3, "samples_total", result="sent")
+    spoken[0].samples("primus_lens_wandb_metric", start + 600)  # VictoriaMetrics: all is there
+    expression = expressions()["PrimusLensLossNotFinite"]
+    seen = [spoken[0].query(expression, start + 30 * i + 20) for i in range(len(values))]
+    assert [bool(each) for each in seen] == [False, False, True, True, False, False]
+    assert seen[2] == [({"key": "loss", "run_id": "r"}, "1")]
 
 
 @pytest.mark.exhaustive

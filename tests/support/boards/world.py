@@ -55,6 +55,7 @@ class World:
         self.clock = Clock(directory / "clock")
         self.end = time.time() + playing
         self.start = self.end - past
+        self.clock.set(self.start)  # what was logged before an exporter's start is not counted
         self.now = 0.0
         self.left = past / 60
         self.database = Database(directory / "prometheus")
