@@ -46,6 +46,7 @@ FIRING = {
     "PrimusLensStepConflicts": [{**HERE, "pod": "conflicts-0", "run_id": "conflicts"}],
     "PrimusLensExporterDown": [{"instance": "exporter-d"}],
     "PrimusLensExporterLag": [{"namespace": "team", "pod": "flood"}],
+    "PrimusLensExporterStuck": [{"instance": "exporter-e", "path": "/mnt"}],
     "PrimusLensSeriesDropped": [{"instance": "exporter-b", "reason": "keys_per_rank"}],
     "PrimusLensPodsNotInjected": [{"instance": "exporter-a", "state": "expected_not_injected"}],
     "PrimusLensPodSilent": [{"namespace": "team", "workload_kind": "Pod", "workload": "silent"}],
@@ -113,6 +114,7 @@ SAMPLED = {name for name, run in THERE_ARE.items() if run.gpus}
 RECORDED = {
     "primus_lens:steps_per_second": set(THERE_ARE),
     "primus_lens:seconds_since_last_record": {*THERE_ARE, "flood"},
+    "primus_lens:stuck_seconds": set(),
     "primus_lens:samples_per_second": {
         name for keys in (COMPOSER, HUGGING_FACE, MEGATRON) for name in KEYED[keys]
     },
@@ -185,5 +187,5 @@ def test_without_kubernetes_alerts_are_of_runs_all_the_same(bare):
 
 def test_without_its_source_a_recording_rule_gives_nothing(bare):
     given = {record for record in RECORDS if bare.database.query(record, bare.now)}
-    foreign = {each for each in RECORDS if re.search("tensor|dcgm|amd|node_cpu", each)}
+    foreign = {each for each in RECORDS if re.search("tensor|dcgm|amd|node_cpu|stuck", each)}
     assert given == set(RECORDS) - foreign

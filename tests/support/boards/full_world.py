@@ -189,6 +189,7 @@ class FullWorld(World):
             "ksm": lambda: foreign.kube_state(self.api.pods.values(), self._restarts()),
             "apiserver": lambda: foreign.api_server(self.left),
             "slow": lambda: slowed(slow),
+            "stuck": lambda: 'primus_lens_exporter_stuck_seconds{path="/mnt"} 90\n',
             "gone": lambda: slow.render().decode() if self.left > GONE else None,
         }
         for node in "ab":
@@ -211,6 +212,7 @@ class FullWorld(World):
             self._target("amd-exporter", f"amd-{node}", f"{server.url}/amd-{node}", "gpu")
         self._target("kube-state-metrics", "ksm", f"{server.url}/ksm", "monitoring")
         self._target("apiserver", "apiserver", f"{server.url}/apiserver", "default")
+        self._target("lens-exporter", "exporter-e", f"{server.url}/stuck", OURS)
         self._target("slow-webhook", "webhook-3", f"{server.url}/slow", OURS)
         self._target("gone-webhook", "webhook-4", f"{server.url}/gone", OURS)
         host = f"{self._node_exporter()}/metrics"

@@ -40,6 +40,7 @@ def hung(world, act):
         training = world.train(world.node(), [(act.id(), 200)], volume="hung")
         world.sleep(6)
         started = time.time()
+        world.cause(None, "PrimusLensExporterStuck", seconds=30)
         world.mount.freeze()
         try:
             world.sleep(act.random.uniform(4, 8))
