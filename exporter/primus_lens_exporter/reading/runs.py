@@ -9,8 +9,9 @@ longer ago when its files were found has none at all.
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.sequences import Sequences
 from primus_lens_exporter.reading.tenant import Tenant
@@ -51,6 +53,7 @@ class Runs:
         self._consumer = consumer
         self._rank = rank
         self._grace = grace_seconds
+        self._read_errors = ReadErrors(rank.path, rank.tenant)
         self._infos: dict[str, RunInfo] = {}
         self._waiting: set[str] = set()
         """Those that have something to tell."""
@@ -61,9 +64,10 @@ class Runs:
         """When there is next something to end; monotonic."""
         self._looked_for_older = False
 
-    def read(self, root: SafeDirectory, names: Iterable[str]) -> None:
+    def read(self, root: SafeDirectory, names: Collection[str]) -> None:
         """Take over what the files say now."""
-        infos = runs_file.read(root, names)
+        self._read_errors.keep({os.path.basename(name) for name in names})
+        infos = runs_file.read(root, names, self._read_errors)
         kept = self._rank.tenant.keep_infos(len(self._infos), len(infos))
         self._infos = dict(islice(infos.items(), kept))
         self._waiting = set(self._infos)

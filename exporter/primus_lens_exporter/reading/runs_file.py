@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from primus_lens_exporter.model.run_info import RunInfo
+from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 
 # Of one rank: the hook keeps 100 runs for each process, a kilobyte at most for each.
@@ -36,12 +37,17 @@ NONE = RunInfo({}, {})
 _decoder = msgspec.json.Decoder(dict[str, _Run])
 
 
-def read(root: SafeDirectory, names: Iterable[str]) -> dict[str, RunInfo]:
+def read(root: SafeDirectory, names: Iterable[str], errors: ReadErrors) -> dict[str, RunInfo]:
     """What the files of one rank tell, by run id; nothing for a file that makes no sense."""
     infos: dict[str, RunInfo] = {}
     left = MAX_BYTES
     for name in names:
-        text = _content(root, name, left)
+        try:
+            text = _content(root, name, left)
+            errors.lift(os.path.basename(name))
+        except OSError as error:
+            errors.note(os.path.basename(name), error)
+            continue
         left -= len(text)
         runs = _decode(text)
         last = next(reversed(runs.values()), _Run())
@@ -63,14 +69,11 @@ def _together(earlier: RunInfo, run: _Run, *, over: bool) -> RunInfo:
 
 
 def _content(root: SafeDirectory, name: str, limit: int) -> bytes:
+    fd, _ = root.open_regular(name)
     try:
-        fd, _ = root.open_regular(name)
-        try:
-            return os.read(fd, limit)
-        finally:
-            os.close(fd)
-    except OSError:
-        return b""
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)
 
 
 def _decode(text: bytes) -> dict[str, _Run]:

@@ -100,11 +100,12 @@ def test_hostile_things_in_the_files_place(exporter, rank):
     (rank / "wandb_metrics.2.jsonl").mkdir()
     (rank / "wandb_metrics.3.jsonl").symlink_to("/etc/passwd")
     os.mkfifo(rank / "wandb_runs.json")
-    exporter.refused("not_regular", 2)
-    exporter.refused("link", 1)
+    (rank / "wandb_runs.p1.json").symlink_to("/etc/passwd")
+    exporter.refused("not_regular", 3)
+    exporter.refused("link", 2)
     append(rank / "wandb_metrics.jsonl", record(loss=1))
     exporter.wait(LOSS, 1)
-    exporter.refused("not_regular", 2)  # once for each file, not once for each look
+    exporter.refused("not_regular", 3)  # once for each file, not once for each look
 
 
 def test_a_second_name_of_a_file_is_not_read_again(exporter, rank, current):
