@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from primus_lens_exporter.backfill.convert import Summary, backfill
-from primus_lens_exporter.backfill.files import ranks
+from primus_lens_exporter.backfill.files import find
 from primus_lens_exporter.model.external_labels import added_label
 
 DESCRIPTION = """\
@@ -39,14 +39,15 @@ For runs of a cluster, give the labels that the exporter gives there:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0; 1 if a file could not be read; 2 for bad arguments or an unwritable FILE."""
+    """Returns 0; 1 if something was left out; 2 for bad arguments or an unwritable FILE."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        found = ranks(given.directories)
+        found, refused = find(given.directories)
         total = sum(path.stat().st_size for paths in found.values() for path in paths)
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
+    _tell_refused(refused)
     if not found:
         names = ", ".join(map(str, given.directories))
         parser.error(f"no node_*/rank_*/wandb_metrics.jsonl in {names}; name the output path")
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         parser.error(f"{given.output or 'standard output'}: {error.strerror}")
     _tell(summary, given.output)
-    return 1 if summary.read.refused else 0
+    return 1 if refused or summary.read.refused else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,8 +123,7 @@ def _tell(summary: Summary, output: Path | None) -> None:
         print(text, file=sys.stderr)
 
     read, written = summary.read, summary.written
-    for path, reason in read.refused.items():
-        tell(f"primus-lens backfill: {str(path)!r} left out: {reason}")
+    _tell_refused(read.refused)
     left_out = f", {len(read.refused)} left out" if read.refused else ""
     tell(f"files    {read.files} read{left_out}")
     tell(f"lines    {_counts(+read.lines)}")
@@ -133,6 +133,11 @@ def _tell(summary: Summary, output: Path | None) -> None:
         return
     tell("times    " + " to ".join(map(_utc, summary.span)))
     tell(f"next     promtool tsdb create-blocks-from openmetrics {output or 'FILE'} DATA_DIRECTORY")
+
+
+def _tell_refused(refused: Mapping[Path, str]) -> None:
+    for path, reason in refused.items():
+        print(f"primus-lens backfill: {str(path)!r} left out: {reason}", file=sys.stderr)
 
 
 def _counts(counts: dict[str, int]) -> str:

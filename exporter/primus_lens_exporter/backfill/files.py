@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
@@ -26,16 +27,26 @@ FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 LINE_BYTES = ReadingSettings.limits_line_bytes  # the exporter's default
 
 
-def ranks(directories: Iterable[Path]) -> dict[Labels, list[Path]]:
-    """Files by identity. What is reached twice, or under two names, counts once.
+class Found(NamedTuple):
+    """What there is below some directories."""
+
+    files: dict[Labels, list[Path]]
+    """By identity."""
+    refused: dict[Path, str]
+    """What is called like a node or a rank and is no directory itself, and why it is left out."""
+
+
+def find(directories: Iterable[Path]) -> Found:
+    """What is reached twice, or under two names, counts once.
 
     Raises OSError for a directory that cannot be listed.
     """
     found: defaultdict[Labels, list[Path]] = defaultdict(list)
+    refused: dict[Path, str] = {}
     seen: set[tuple[int, int]] = set()
     for directory in directories:
-        for node_path, node in _numbered(directory, NODE):
-            for rank_path, rank in _numbered(node_path, RANK):
+        for node_path, node in _numbered(directory, NODE, refused):
+            for rank_path, rank in _numbered(node_path, RANK, refused):
                 labels = ("node_rank", node), ("local_rank", rank)
                 for path in sorted(rank_path.iterdir()):
                     status = path.lstat()
@@ -43,14 +54,21 @@ def ranks(directories: Iterable[Path]) -> dict[Labels, list[Path]]:
                     if METRICS_FILE.fullmatch(path.name) and place not in seen:
                         seen.add(place)
                         found[labels].append(path)
-    return dict(found)
+    return Found(dict(found), refused)
 
 
-def _numbered(directory: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
+def _numbered(
+    directory: Path, pattern: re.Pattern[str], refused: dict[Path, str]
+) -> Iterator[tuple[Path, str]]:
     for path in sorted(directory.iterdir()):
-        match = pattern.fullmatch(path.name)
-        if match and path.is_dir() and not path.is_symlink():
+        if not (match := pattern.fullmatch(path.name)):
+            continue
+        if path.is_symlink():
+            refused[path] = "a symbolic link; name the directory that it leads to"
+        elif path.is_dir():
             yield path, str(int(match[1]))
+        else:
+            refused[path] = "not a directory"
 
 
 class Reader:

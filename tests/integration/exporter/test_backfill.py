@@ -331,3 +331,14 @@ def test_a_reader_that_goes_away_is_no_traceback(rank, records):
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stdout.startswith("# HELP primus_lens_wandb_metric ")
     assert done.stderr == ""
+
+
+def test_what_is_called_like_a_node_or_rank_and_is_a_link_or_a_file_is_told(rank, records):
+    (rank / "wandb_metrics.jsonl").write_bytes(record(loss=1))
+    (records / "node_1").symlink_to(records / "node_0")
+    (rank.parent / "rank_7").write_text("")
+    done = run(records)
+    assert done.returncode == 1
+    assert f"{str(records / 'node_1')!r} left out: a symbolic link" in done.stderr
+    assert f"{str(rank.parent / 'rank_7')!r} left out: not a directory" in done.stderr
+    assert done.stdout.count("primus_lens_wandb_metric{") == 1
