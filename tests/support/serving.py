@@ -2,6 +2,7 @@
 """A real exporter process, and records to feed it with."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -14,11 +15,21 @@ import urllib.request
 
 from support.environment import clean_environ
 
+# Below those that the kernel gives to clients (ip_local_port_range), of which one may be taken
+# before the server starts. Each process begins elsewhere, and gives none again for long.
+FIRST_PORT, PORTS = 10_000, 22_000
+_ports = (FIRST_PORT + number % PORTS for number in itertools.count(os.getpid() * 4_001))
+
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return next(filter(_is_free, _ports))
+
+
+def _is_free(port):
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def until(condition, timeout=15.0):
