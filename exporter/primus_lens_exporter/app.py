@@ -84,7 +84,7 @@ async def serve(settings: Settings) -> None:
             sampled = sampling.before(outbox)
             senders = _readers(sampled, settings, Counts, pods, open_files)
             stack.callback(senders.close)
-            stack.callback(outbox.close)  # before the senders let go of their files
+            stack.push_async_callback(outbox.close)  # before the senders let go of their files
             work += [*senders.work(), outbox.run()]
         work += sampling.work()
         gc.freeze()  # what was imported never becomes garbage

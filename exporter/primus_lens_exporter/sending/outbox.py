@@ -100,6 +100,8 @@ class Outbox(Consumer):
     def take(
         self, labels: Labels, records: list[Record], positions: Mapping[str, int], holder: Holder
     ) -> None:
+        if self._closed:  # what is in memory is being written
+            return
         samples = self._builder.take(labels, in_order(records), holder)
         self._batch.add(samples)
         if samples:
@@ -124,7 +126,7 @@ class Outbox(Consumer):
         self._end_run(labels, run_id)
 
     def _end_run(self, labels: Labels, run_id: str) -> None:
-        if not self._blocked:  # else its last records may still be in their files
+        if not (self._closed or self._blocked):  # else its last records may still be in their files
             self._batch.forget(self._builder.end(labels, run_id))
 
     def forget(self, file: str) -> None:
@@ -158,14 +160,17 @@ class Outbox(Consumer):
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            self.close()
+            await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Commit what is in memory, and close the spool."""
         if self._closed:
             return
         self._closed = True
+        await self._on_disk(self._finish)
         self._disk.shutdown()
+
+    def _finish(self) -> None:
         try:
             while self._seal():
                 self._write()

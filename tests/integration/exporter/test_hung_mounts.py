@@ -211,3 +211,18 @@ def test_a_hang_is_not_the_tenants_fault(mount):
     thaw.join()
     assert reader.rank.scan_due(now + 6)
     reader.close()
+
+
+def test_the_page_is_there_while_a_spool_cannot_be_closed(local, mount):
+    to = "--remote-write.url", "http://127.0.0.1:9/", "--remote-write.spool-directory", mount.path
+    exporter = Exporter(local, *to)
+    exporter.start()
+    write(local, 0, 1)
+    until(lambda: exporter.status("/-/ready") == 200 and exporter.value(records(0)) == 1)
+    mount.freeze()
+    exporter.process.terminate()
+    time.sleep(1)
+    assert exporter.status("/-/healthy") == 200
+    mount.thaw()
+    log = exporter.process.communicate(timeout=20)[1]
+    assert (exporter.process.returncode, "Traceback" in log) == (0, False)

@@ -298,7 +298,8 @@ async def test_a_spool_that_cannot_be_read_is_replaced_and_everything_sent(tmp_p
 
 
 @pytest.mark.parametrize("how", ["release", "forget", "end"])
-def test_what_is_gone_is_forgotten(tmp_path, how):
+@asynchronous
+async def test_what_is_gone_is_forgotten(tmp_path, how):
     def open_outbox():
         return Sending(tmp_path, tmp_path / "spool", "http://localhost/").outbox
 
@@ -306,7 +307,7 @@ def test_what_is_gone_is_forgotten(tmp_path, how):
     records = [Record(1.5, {"loss": 1}, 1, "r")]
     first = open_outbox()
     first.take(labels, records, {"file": 7}, holder)
-    first.close()
+    await first.close()
     first.release(holder)  # too late: a shutdown forgets nothing
     second = open_outbox()
     assert (second.resume("file"), len(second._clocks)) == (7, 2)
@@ -316,7 +317,7 @@ def test_what_is_gone_is_forgotten(tmp_path, how):
         "forget": lambda: second.forget("file"),
         "end": lambda: second.end(labels, "r", 2.0, holder),
     }[how]()
-    second.close()
+    await second.close()
     spool = Spool(tmp_path / "spool", "remote_write")
     assert (len(spool.positions()), len(spool.clocks())) == {
         "release": (0, 0), "forget": (0, 2), "end": (1, 0)
