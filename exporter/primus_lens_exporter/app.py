@@ -90,7 +90,9 @@ async def serve(settings: Settings) -> None:
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
         asked = pods if settings.of_pods else None
-        overview = Overview(store, lambda: health(store, telemetry.reading, readers, asked))
+        overview = Overview(
+            store, readers, lambda: health(store, telemetry.reading, readers, asked)
+        )
         bounds = Bounds(settings.limits_history_bytes, settings.limits_line_bytes, settings)
         names = settings.kubernetes_node_name, settings.web_listen_address.host
         same_site = SameSite(names, telemetry.refused_clients)

@@ -47,6 +47,9 @@ class RankNow(NamedTuple):
     speed: float | None
     """Steps a second, see `speed`."""
 
+    stuck: bool = False
+    """Whether its file system does not answer: nobody knows whether it is silent."""
+
 
 def speed(history: RecentHistory | None, now: float) -> float | None:
     """Steps a second, as `primus_lens:steps_per_second` has them; None while not known."""
@@ -113,7 +116,7 @@ def is_spike(history: RecentHistory, key: str, value: float, now: float) -> bool
 def _stalled(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
     still = [rank for rank in ranks if not rank.over]
     silent = now - max((rank.last_record for rank in still), default=now)
-    if silent > STALLED_SECONDS:
+    if silent > STALLED_SECONDS and not any(rank.stuck for rank in still):
         text = f"No rank has logged for {int(silent // 60)} minutes, and the run has not finished."
         yield _hint("training_stalled", "PrimusLensTrainingStalled", text, still)
 
@@ -122,7 +125,7 @@ def _slow(ranks: Sequence[RankNow], now: float) -> Iterator[Hint]:
     measured = _measured(ranks, now)
     median = statistics.median(speed for _, speed in measured) if measured else 0.0
     slow = [rank for rank, speed in measured if median > STRAGGLER_RATIO * speed]
-    where = [rank for rank in slow if _moved(rank, now)]
+    where = [rank for rank in slow if _moved(rank, now) and not rank.stuck]
     if where:
         text = f"The median rank is more than {STRAGGLER_RATIO} times as fast as {_named(where)}."
         yield _hint("rank_straggler", "PrimusLensRankStraggler", text, where)

@@ -22,6 +22,7 @@ from primus_lens_exporter.live.hints import hints, speed
 from primus_lens_exporter.live.run_view import Group, Member, identify, run_of
 from primus_lens_exporter.live.schema import Exporter, Hint, Run, Snapshot
 from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.reading.readers import Readers
 from primus_lens_exporter.reading.time_slices import in_slices
 from primus_lens_exporter.series.run_series import RunSeries
 from primus_lens_exporter.series.store import Key, Store
@@ -34,14 +35,15 @@ HINTS_SECONDS = 10.0
 class Overview:
     """`body` is what `/api/v1/runs` answers; `run` and `rank` find what it named."""
 
-    def __init__(self, store: Store, health: Callable[[], Exporter]) -> None:
+    def __init__(self, store: Store, readers: Readers, health: Callable[[], Exporter]) -> None:
         self._store = store
+        self._readers = readers
         self._health = health
         self._making = asyncio.Lock()
         self._body = b""
         self._made_at = self._hinted_at = -HINTS_SECONDS
         self._speeds: dict[Key, float | None] = {}
-        self._hints: dict[tuple[Group, tuple[bool, ...]], list[Hint]] = {}
+        self._hints: dict[tuple[Group, tuple[tuple[bool, bool], ...]], list[Hint]] = {}
 
     async def body(self) -> bytes:
         """A Snapshot, as JSON."""
@@ -72,7 +74,11 @@ class Overview:
         for run, keys in grouped(shown(self._store.runs)).items():
             members = [
                 run_view.member(
-                    key, series, current=key in current, speed=self._speed(key, series, now)
+                    key,
+                    series,
+                    current=key in current,
+                    speed=self._speed(key, series, now),
+                    stuck=self._readers.stuck(series.holders),
                 )
                 for key in keys
                 if (series := self._store.runs.get(key)) is not None
@@ -91,7 +97,7 @@ class Overview:
         return self._speeds[key]
 
     def _hinted(self, run: Group, members: list[Member], now: float) -> list[Hint]:
-        known = run, tuple(each.now.over for each in members)
+        known = run, tuple((each.now.over, each.now.stuck) for each in members)
         if known not in self._hints:
             self._hints[known] = hints([each.now for each in members], now)
         return self._hints[known]

@@ -52,7 +52,9 @@ def run_of(key: Key) -> Group:
     return dict(labels).get("namespace", ""), run_id
 
 
-def member(key: Key, series: RunSeries, *, current: bool, speed: float | None) -> Member:
+def member(
+    key: Key, series: RunSeries, *, current: bool, speed: float | None, stuck: bool
+) -> Member:
     """`current` says that the rank has not gone over to another run."""
     labels = dict(key[0])
     now = RankNow(
@@ -63,6 +65,7 @@ def member(key: Key, series: RunSeries, *, current: bool, speed: float | None) -
         losses=series.losses,
         history=series.history,
         speed=speed,
+        stuck=stuck,
     )
     return Member(key, series, now)
 

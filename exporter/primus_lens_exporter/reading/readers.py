@@ -31,6 +31,11 @@ class Readers:
         """Close every file; those in threads close theirs."""
         self._follower.close()
 
+    def stuck(self, holders: Iterable[Holder]) -> bool:
+        """Whether the file system of one of these ranks does not answer."""
+        hanging = [mount for mount in self._mounts if mount.stuck_seconds]
+        return bool(hanging) and any(each.follows(holder) for each in hanging for holder in holders)
+
     def places(self, holders: Iterable[Holder]) -> dict[MountReader | None, list[Holder]]:
         """Ranks by who may touch their files: None for the event loop."""
         found: defaultdict[MountReader | None, list[Holder]] = defaultdict(list)

@@ -226,3 +226,19 @@ def test_the_page_is_there_while_a_spool_cannot_be_closed(local, mount):
     mount.thaw()
     log = exporter.process.communicate(timeout=20)[1]
     assert (exporter.process.returncode, "Traceback" in log) == (0, False)
+
+
+def test_no_hint_says_of_records_that_cannot_be_read_that_none_come(mount):
+    def hints():
+        return [hint["kind"] for run in live.runs(exporter) for hint in run["hints"]]
+
+    directory = mount.source / "node_1" / "rank_0"
+    directory.mkdir(parents=True)
+    line = record(1, timestamp=time.time() - 900)
+    (directory / "wandb_metrics.jsonl").write_bytes(line)
+    with Exporter(mount.path) as exporter:
+        until(lambda: hints() == ["training_stalled"])
+        hang(exporter, mount)
+        until(lambda: hints() == [], 30)
+        mount.thaw()
+        until(lambda: hints() == ["training_stalled"], 30)

@@ -155,3 +155,12 @@ def test_whatever_a_pod_logs_no_hint_fails(values, newest, at):
     rank_now = RankNow("a", "0/0", at, False, {"loss": newest}, history, speed(history, NOW))
     for hint in hints([rank_now, rank_now], NOW):
         assert hint.text.endswith(".")
+
+
+@pytest.mark.parametrize("stuck", [True, False])
+def test_where_records_cannot_be_read_nobody_is_silent_or_slow(stuck):
+    silent = rank(0, ago=700)._replace(stuck=stuck)
+    assert bool(found(silent, rank(1, ago=700))) is not stuck
+    slow = rank(2, history=history_of(steps=[*range(300), *[299] * 60]))._replace(stuck=stuck)
+    fast = [rank(each, history=history_of(steps=[*range(360)])) for each in (0, 1)]
+    assert found(*fast, slow) == ([] if stuck else [("rank_straggler", "0/2")])
