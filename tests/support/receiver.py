@@ -147,6 +147,7 @@ class VictoriaMetrics(Prometheus):
             "-memory.allowedBytes=256MB",
             "-dedup.minScrapeInterval=1ms",  # or what is sent twice is there twice
             f"-httpListenAddr=localhost:{self.port}",
+            *self.flags,
         ]
 
     def same(self, value, other):

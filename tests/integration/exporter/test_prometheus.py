@@ -16,6 +16,7 @@ from support.api_server import ApiServer
 from support.chart.alert_expressions import expressions
 from support.kubelet import Kubelet, rank
 from support.receiver import Prometheus as Receiver
+from support.receiver import VictoriaMetrics
 from support.serving import Exporter, free_port, late, record, until
 
 TRAIN = """
@@ -37,13 +38,19 @@ EVERY_200_MS = """
 """
 
 
+def scraping(directory, target):
+    """A configuration, for Prometheus and VictoriaMetrics."""
+    config = directory / "prometheus.yml"
+    job = {"job_name": "j", "honor_labels": True, "static_configs": [{"targets": [target]}]}
+    config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
+    return config
+
+
 @contextlib.contextmanager
 def prometheus(directory, target):
     """Asks a real Prometheus that scrapes the target."""
     program = shutil.which("prometheus") or pytest.skip("Prometheus is not installed")
-    config = directory / "prometheus.yml"
-    job = {"job_name": "j", "honor_labels": True, "static_configs": [{"targets": [target]}]}
-    config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
+    config = scraping(directory, target)
     port = free_port()
     process = subprocess.Popen(
         [
@@ -151,17 +158,40 @@ def test_a_training_faster_than_any_scrape_arrives_whole(train, tmp_path):
             until(lambda: [*receiver.count(loss, time.time() + 5).values()] == [30], 30)
 
 
-@pytest.mark.exhaustive
-def test_an_exporter_that_starts_again_raises_no_alert_for_an_old_nan(rank, tmp_path):
-    def nan():
+@pytest.fixture
+def log(rank):
+    def append(loss):
         with (rank / "wandb_metrics.jsonl").open("ab") as file:
-            file.write(record(timestamp=time.time(), loss="NaN"))
+            file.write(record(timestamp=time.time(), loss=loss))
 
+    return append
+
+
+@pytest.mark.exhaustive
+def test_the_alert_sees_a_nan_that_victoria_metrics_scrapes_and_does_not_keep(log, tmp_path):
+    def asked(query):
+        victoria.get("/internal/force_flush")
+        return bool(victoria.query(query, time.time()))
+
+    firing = expressions()["PrimusLensLossNotFinite"]
+    exporter, victoria = Exporter(tmp_path / "records"), VictoriaMetrics(tmp_path / "victoria")
+    config = scraping(tmp_path, f"127.0.0.1:{exporter.port}")
+    victoria.flags = [f"-promscrape.config={config}", "-search.latencyOffset=1s"]
+    with exporter, victoria:
+        log(1)
+        until(lambda: asked('primus_lens_wandb_metric{key="loss"}'), 30)
+        for loss, fires in ((1, False), ("NaN", True), (1, False)):
+            log(loss)
+            until(lambda: asked(firing) is fires, 30)  # noqa: B023
+
+
+@pytest.mark.exhaustive
+def test_an_exporter_that_starts_again_raises_no_alert_for_an_old_nan(log, tmp_path):
     firing = expressions()["PrimusLensLossNotFinite"].replace("1h", "6s")
     exporter = Exporter(tmp_path / "records")
     with prometheus(tmp_path, f"127.0.0.1:{exporter.port}") as ask:
         with exporter:
-            nan()
+            log("NaN")
             until(lambda: ask(firing), 30)
             until(lambda: not ask(firing), 30)  # the hour is over
         until(lambda: ask("up")[0][1] == "0", 30)
@@ -170,5 +200,5 @@ def test_an_exporter_that_starts_again_raises_no_alert_for_an_old_nan(rank, tmp_
             for _ in range(40):
                 assert ask(firing) == []
                 time.sleep(0.2)
-            nan()
+            log("NaN")
             until(lambda: ask(firing), 30)
