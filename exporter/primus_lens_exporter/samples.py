@@ -20,6 +20,7 @@ from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK, LABEL_BYT
 from primus_lens_exporter.model.labels import Labels, clean, of_pod, without_empty
 from primus_lens_exporter.model.record import Record, as_float, is_sample, not_finite
 from primus_lens_exporter.model.rounds import AGGREGATES, Round
+from primus_lens_exporter.model.sample import NEVER, Clock, Sample, Series
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.model.system_metrics import readings
 from primus_lens_exporter.reading.consumer import SeriesHolder
@@ -28,7 +29,6 @@ METRIC = "primus_lens_wandb_metric"
 STEP = "primus_lens_wandb_step"
 NOT_FINITE = "primus_lens_wandb_not_finite_total"
 
-LATE_MS = 1000  # by so much may a record be older than its series' newest one
 # One sample from the far future would make a Prometheus refuse all samples of everybody
 # until then. It takes scraped times up to ten minutes ahead; so do we.
 AHEAD_SECONDS = 600.0
@@ -41,28 +41,6 @@ DROPPED = (LATE, BAD_TIME, FUTURE, LABEL_BYTES, KEY_RULES, KEYS_PER_RANK)
 
 _timestamp = attrgetter("timestamp")
 
-
-Clock = tuple[int, int]
-"""Where the times of a series stand, in milliseconds: that of its newest sample, and the
-newest that a record said, which is less where records came at equal times."""
-
-NEVER = (-1, -1)
-
-
-class Series:
-    """One series. `id` is what `SampleBuilder` was told to make of its name and labels."""
-
-    __slots__ = ("id", "last", "newest", "rank")
-
-    def __init__(self, id: bytes, clock: Clock) -> None:
-        self.id = id
-        self.last, self.newest = clock
-        self.rank: Labels | None = None
-        """Of a sample of the system: from whom it is taken."""
-
-
-Sample = tuple[Series, int, float]
-"""Series, milliseconds since the epoch, value."""
 
 Key = str | tuple[str, Labels] | None
 """As it was logged; None: the step; of anything else: name of the family, and labels."""
@@ -142,7 +120,7 @@ class SampleBuilder:
                 series = run.keys.get(key) or self._new_series(run, key)
                 if series is None:
                     continue
-                if (moved := _advance(series, round(at), ahead)) is None:
+                if (moved := series.advance(round(at), ahead)) is None:
                     self.dropped[LATE] += 1
                 else:
                     samples.append((series, moved, value))
@@ -166,7 +144,7 @@ class SampleBuilder:
             known = run.counted.get(series)
             run.counted[series] = count = (known or 0) + 1
             for at, number in ((value.last - 1, 0), (value.last, count))[known is not None :]:
-                if (moved := _advance(series, at, ahead)) is None:
+                if (moved := series.advance(at, ahead)) is None:
                     self.dropped[LATE] += 1
                 else:
                     yield series, moved, float(number)
@@ -205,7 +183,7 @@ class SampleBuilder:
 
     def _moved(self, series: Series, at: int, value: float, ahead: float) -> Iterator[Sample]:
         """The sample at its own time or the next free one; none, counted, where that is wrong."""
-        moved = _advance(series, at, ahead) if at <= ahead else None
+        moved = series.advance(at, ahead) if at <= ahead else None
         if moved is None:
             self.dropped[FUTURE if at > ahead else LATE] += 1
         else:
@@ -276,18 +254,6 @@ class SampleBuilder:
             series = run.by_id[known] = Series(known, self._clocks.pop(known, NEVER))
         run.keys[key] = series
         return series
-
-
-def _advance(series: Series, at: int, ahead: float) -> int | None:
-    """The sample's time: `at`, or the next free millisecond; None when that is too late."""
-    if at > series.last:
-        series.last = series.newest = at
-        return at
-    if at < series.newest - LATE_MS or series.last >= ahead:
-        return None
-    series.newest = max(series.newest, at)
-    series.last += 1
-    return series.last
 
 
 def _values(record: Record) -> Iterator[tuple[str | None, float]]:

@@ -17,8 +17,9 @@ from primus_lens_exporter.backfill.openmetrics import OpenMetrics, identify
 from primus_lens_exporter.model.labels import Labels, of_pod
 from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.model.record import Record, is_sample
+from primus_lens_exporter.model.sample import Sample
 from primus_lens_exporter.model.series_rules import SeriesRules
-from primus_lens_exporter.samples import Sample, SampleBuilder
+from primus_lens_exporter.samples import SampleBuilder
 
 BATCH_RECORDS = 256
 SERIES = 100_000  # of one rank, so that a file of ever new keys cannot fill the memory

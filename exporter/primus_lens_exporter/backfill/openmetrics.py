@@ -18,7 +18,8 @@ from typing import BinaryIO, Self
 
 from primus_lens_exporter.metadata import FAMILIES
 from primus_lens_exporter.model.labels import Labels, label_text
-from primus_lens_exporter.samples import METRIC, Sample
+from primus_lens_exporter.model.sample import Sample
+from primus_lens_exporter.samples import METRIC
 
 BUFFER_SAMPLES = 50_000  # in memory, 5 MB
 

@@ -24,7 +24,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from primus_lens_exporter.metadata import COUNTERS, FAMILIES
 from primus_lens_exporter.model.labels import Labels
-from primus_lens_exporter.samples import Sample
+from primus_lens_exporter.model.sample import Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
 from primus_lens_exporter.sending.wire_format import Halves
 

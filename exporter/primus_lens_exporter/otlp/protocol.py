@@ -16,8 +16,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.sample import Sample
 from primus_lens_exporter.otlp import metrics_request
-from primus_lens_exporter.samples import Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
 from primus_lens_exporter.sending.wire_format import (
     TEXT_BYTES,

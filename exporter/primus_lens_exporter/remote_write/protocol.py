@@ -15,10 +15,10 @@ from typing import Any
 import cramjam
 
 from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.sample import Sample
 from primus_lens_exporter.remote_write import request_v2, write_request
 from primus_lens_exporter.remote_write.request_v2 import RequestV2
 from primus_lens_exporter.remote_write.write_request import WriteRequest
-from primus_lens_exporter.samples import Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
 from primus_lens_exporter.sending.wire_format import Answer, Fate, Halves, Request, Verdict
 

@@ -14,6 +14,7 @@ from typing import Any
 import cramjam
 
 from primus_lens_exporter.metadata import COUNTER, FAMILIES, GAUGE
+from primus_lens_exporter.model.sample import Sample
 from primus_lens_exporter.remote_write import write_request
 from primus_lens_exporter.remote_write.messages import (
     DOUBLE,
@@ -25,7 +26,6 @@ from primus_lens_exporter.remote_write.messages import (
 )
 from primus_lens_exporter.remote_write.protobuf import SampleFrames, double, field, varint
 from primus_lens_exporter.remote_write.write_request import TimeSeries, WriteRequest
-from primus_lens_exporter.samples import Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
 
 HEADERS = {

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import cramjam
 
 from primus_lens_exporter.model.labels import Labels
+from primus_lens_exporter.model.sample import Sample, Series
 from primus_lens_exporter.remote_write.messages import DOUBLE, INT64, STRING, messages
 from primus_lens_exporter.remote_write.protobuf import SampleFrames, double, field
-from primus_lens_exporter.samples import Sample, Series
 
 HEADERS = {
     "Content-Encoding": "snappy",

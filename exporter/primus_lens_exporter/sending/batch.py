@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from operator import itemgetter
 
-from primus_lens_exporter.samples import Clock, Sample
+from primus_lens_exporter.model.sample import Clock, Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
 from primus_lens_exporter.sending.spool import Commit, Entry
 from primus_lens_exporter.sending.wire_format import REQUEST_SAMPLES, WireFormat

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from primus_lens_exporter.samples import Series
+from primus_lens_exporter.model.sample import Series
 
 
 class CounterStart(NamedTuple):

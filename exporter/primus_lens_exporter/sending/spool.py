@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from primus_lens_exporter.model.errors import ExporterError
-from primus_lens_exporter.samples import Clock
+from primus_lens_exporter.model.sample import Clock
 from primus_lens_exporter.sending.counter_starts import CounterStart
 
 VERSION = 1

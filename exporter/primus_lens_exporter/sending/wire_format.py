@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from primus_lens_exporter.model.labels import Labels
-from primus_lens_exporter.samples import Sample
+from primus_lens_exporter.model.sample import Sample
 from primus_lens_exporter.sending.counter_starts import CounterStarts
 
 REQUEST_SAMPLES = 2000  # as Prometheus itself sends; receivers bound a request's size

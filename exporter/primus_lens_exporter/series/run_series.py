@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from primus_lens_hook import contract
@@ -16,14 +17,14 @@ from primus_lens_hook import contract
 from primus_lens_exporter.model.drops import KEY_RULES, KEYS_PER_RANK
 from primus_lens_exporter.model.labels import label_text
 from primus_lens_exporter.model.loss import LOSS
-from primus_lens_exporter.model.record import Record, as_float, is_sample, not_finite
+from primus_lens_exporter.model.record import Record, as_float, is_sample
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.consumer import Holder
 from primus_lens_exporter.series.families import Families
 from primus_lens_exporter.series.metric_family import MetricFamily
+from primus_lens_exporter.series.not_finite import NO_SLOT, NotFinite
 from primus_lens_exporter.series.recent_history import RecentHistory
 
-NO_SLOT = -1
 UNKNOWN = RunInfo({}, {})
 
 
@@ -58,8 +59,7 @@ class RunSeries:
         self._labels = labels
         self._metric_prefix = families.metric.prefix(labels)
         self._keys: dict[str, int] = {}
-        self._not_finite: dict[str, int] = {}
-        """The keys that had a value that was NaN or infinite."""
+        self._not_finite = NotFinite(families, labels)
         self._loss_keys: list[str] = []
         self._unwanted: set[str] = set()
         self._described = ""
@@ -121,7 +121,7 @@ class RunSeries:
         if records:
             self._count(records)
             if records[-1].timestamp > self._families.since:
-                self._count_not_finite(records, dropped)
+                self._not_finite.take(records, self._keys, partial(self._new, dropped))
         for reason, values in dropped.items():
             holder.dropped(reason, values)
         return samples
@@ -144,7 +144,7 @@ class RunSeries:
             return
         families.metric.remove(slot)
         families.key_cache.give_back(key)
-        self.quota.give_back(1)
+        self.quota.give_back(1 + self._not_finite.leave_out(key))
         named = families.named.get(key)
         if named is not None and (slot := self._own.pop(named, None)) is not None:
             named.remove(slot)
@@ -161,8 +161,7 @@ class RunSeries:
             family.show(slot)
         for slot in self._keys.values():
             self._families.metric.show(slot)
-        for slot in self._not_finite.values():
-            self._families.not_finite.show(slot)
+        self._not_finite.show()
 
     def remove(self) -> None:
         """End all series."""
@@ -172,10 +171,8 @@ class RunSeries:
         for key, slot in self._keys.items():
             families.metric.remove(slot)
             families.key_cache.give_back(key)
-        for key, slot in self._not_finite.items():
-            families.not_finite.remove(slot)
-            families.key_cache.give_back(key)
         self.quota.give_back(len(self._own) + len(self._keys) + len(self._not_finite))
+        self._not_finite.remove()
         if self.history is not None:
             self._history_quota.give_back(1)
 
@@ -187,28 +184,6 @@ class RunSeries:
         if self.history is not None and end >= self.history.due:
             self.history.take(records, self.step, self.losses)
 
-    def _count_not_finite(self, records: list[Record], dropped: defaultdict[str, int]) -> None:
-        since, values = self._families.since, self._families.not_finite.values
-        for record in records:
-            for key in not_finite(record.data) if record.timestamp > since else ():
-                slot = self._not_finite.get(key)
-                if slot is None:
-                    slot = self._new_count(key, dropped)
-                if slot != NO_SLOT:
-                    values[slot] += 1
-
-    def _new_count(self, key: str, dropped: defaultdict[str, int]) -> int:
-        families = self._families
-        if key not in self._keys:
-            return NO_SLOT
-        if reason := self._reason_against_series():
-            dropped[reason] += 1
-            return NO_SLOT
-        key, suffix = families.key_cache.take(key)
-        prefix = families.not_finite.prefix(self._labels)
-        slot = self._not_finite[key] = self._add(families.not_finite, prefix, suffix)
-        return slot
-
     def _value(self, family: MetricFamily) -> float | None:
         slot = self._own.get(family)
         return None if slot is None else family.values[slot]
@@ -217,11 +192,20 @@ class RunSeries:
         """Set a series that has no key; where there is no room for it, count that."""
         slot = self._own.get(family)
         if slot is None:
-            if reason := self._reason_against_series():
-                dropped[reason] += 1
+            slot = self._new(dropped, family, family.prefix(self._labels), b"} ")
+            if slot == NO_SLOT:
                 return
-            slot = self._own[family] = self._add(family, family.prefix(self._labels))
+            self._own[family] = slot
         family.values[slot] = value
+
+    def _new(
+        self, dropped: defaultdict[str, int], family: MetricFamily, prefix: bytes, suffix: bytes
+    ) -> int:
+        """A new series; NO_SLOT, counted, where there is no room for it."""
+        if reason := self._reason_against_series():
+            dropped[reason] += 1
+            return NO_SLOT
+        return self._add(family, prefix, suffix)
 
     def _reason_against_series(self) -> str | None:
         """Take one of the quota, or return the reason why there is none."""

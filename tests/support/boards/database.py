@@ -8,8 +8,8 @@ import struct
 import urllib.error
 import urllib.request
 
+from primus_lens_exporter.model.sample import NEVER, Series
 from primus_lens_exporter.remote_write import write_request
-from primus_lens_exporter.samples import NEVER, Series
 from primus_lens_exporter.sending.wire_format import REQUEST_SAMPLES
 
 from support.receiver import Prometheus

@@ -357,6 +357,14 @@ def test_values_that_are_not_finite_are_counted_by_key():
     assert store._families.key_cache._known == {}
 
 
+def test_a_key_that_is_left_out_has_no_count_of_what_is_not_finite():
+    store, holder = an_empty(), Holder()
+    give(store, RANK, [row(1.0, 1, **BAD)], holder)
+    store.leave_out(RANK, "r", "a")
+    assert counts(store) == {"b": 1, "c": 1}
+    assert holder.quota.used == len(series(store)) == len(store)
+
+
 def test_only_what_was_logged_since_the_start_is_counted():
     store, holder = Store(SeriesRules(), 2.0), Holder()
     give(store, RANK, [row(1.0, 1, **BAD), row(2.0, 2, a="NaN")], holder, is_current=False)

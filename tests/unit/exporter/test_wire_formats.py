@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from primus_lens_exporter.metadata import COUNTERS, FAMILIES
+from primus_lens_exporter.model.sample import NEVER, Series
 from primus_lens_exporter.otlp.protocol import Otlp
 from primus_lens_exporter.remote_write.protocol import RemoteWrite
-from primus_lens_exporter.samples import NEVER, Series
 from primus_lens_exporter.sending.counter_starts import CounterStart, CounterStarts
 from primus_lens_exporter.sending.wire_format import Answer, Fate
 
