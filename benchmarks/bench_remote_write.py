@@ -30,9 +30,9 @@ SERIES = RANKS * (LIVE_KEYS + 1)  # the step is one
 
 
 @contextlib.contextmanager
-def running(command):
+def running(command, **options):
     process = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
     )
     try:
         yield process
@@ -42,11 +42,11 @@ def running(command):
 
 
 @contextlib.contextmanager
-def prometheus(directory, number, config, *flags):
+def prometheus(directory, number, config, *flags, program="prometheus"):
     """A Prometheus on a port."""
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     (directory / "prometheus.yml").write_text(json.dumps(config))
-    command = ["prometheus", f"--config.file={directory / 'prometheus.yml'}"]
+    command = [program, f"--config.file={directory / 'prometheus.yml'}"]
     command += [f"--web.listen-address=127.0.0.1:{number}", *flags]
     with running(command) as process:
         while True:
