@@ -2,7 +2,7 @@
 """Many nodes, each with an exporter of its own, and what they cost those who scrape them.
 
 A Prometheus, a VictoriaMetrics and a Prometheus as an agent, which sends to another Prometheus,
-scrape all of them at once, each second.
+scrape all of them at once.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from one_node import Disk, logging
 from receivers import scraping, start_agent, start_prometheus, start_victoria_metrics
 
 RANKS, KEYS = 8, 200
+SCRAPE_SECONDS = 2
 SETTLE_SECONDS = 15
 
 
@@ -46,8 +47,10 @@ def measure(directory, api, count, seconds, progress):
         for each in nodes:
             urls.append(stack.enter_context(each.exporter())[1])
             progress(f"{len(urls)} of {count} exporters run")
-        stack.enter_context(logging(nodes))
-        costs, disk, log, samples = watch(directory, scraping(urls), seconds, progress)
+        stack.enter_context(logging(nodes, SCRAPE_SECONDS))
+        costs, disk, log, samples = watch(
+            directory, scraping(urls, SCRAPE_SECONDS), seconds, progress
+        )
     progress("Prometheus starts again")
     with start_prometheus(directory / "prometheus", {}) as prometheus:
         replay = prometheus.cpu() / samples
@@ -82,6 +85,7 @@ def watch(directory, config, seconds, progress):
         ]
         samples, series = prometheus.samples(), prometheus.series()
         log = prometheus.log() / samples
+        progress("Prometheus writes a block")
         data, index = prometheus.disk()
         return costs, Disk(data / samples, index / series), log, samples
 

@@ -71,8 +71,8 @@ def scraped(node, directory, seconds):
     """Bytes of a Prometheus that scrapes the node each second, and its CPU a sample."""
     with (
         node.exporter() as (_, url),
-        logging([node]),
-        start_prometheus(directory / "scraping", scraping([url])) as prometheus,
+        logging([node], 1),
+        start_prometheus(directory / "scraping", scraping([url], 1)) as prometheus,
     ):
         until(lambda: prometheus.samples() > 0)
         time.sleep(2)  # its series are known
@@ -83,12 +83,12 @@ def scraped(node, directory, seconds):
 
 
 @contextlib.contextmanager
-def logging(nodes):
-    """Each rank logs once a second."""
+def logging(nodes, seconds):
+    """Each rank logs so often."""
     over = threading.Event()
 
     def log():
-        while not over.wait(1):
+        while not over.wait(seconds):
             for node in nodes:
                 node.log()
 

@@ -90,15 +90,15 @@ class VictoriaMetrics(Receiver):
         return tuple(self.metric("vm_data_size_bytes", f'type="{each}') for each in kinds)
 
 
-def scraping(urls):
-    """The configuration of one who scrapes these pages each second; their paths are /metrics."""
+def scraping(urls, seconds):
+    """The configuration of one who scrapes these pages so often; their paths are /metrics."""
     targets = [url.removeprefix("http://").removesuffix("/metrics") for url in urls]
     job = {
         "job_name": "primus-lens",
         "honor_labels": True,
         "static_configs": [{"targets": targets}],
     }
-    return {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+    return {"global": {"scrape_interval": f"{seconds}s"}, "scrape_configs": [job]}
 
 
 @contextlib.contextmanager

@@ -154,7 +154,7 @@ def main():
     options = parse()
     if absent := receivers.missing():
         sys.exit(f"scaling.py: {', '.join(absent)} is not there: `make receivers`")
-    history, scrapes, nodes, seconds = (20, 3, 4, 20) if options.quick else (120, 10, 40, 150)
+    history, scrapes, nodes, seconds = (20, 3, 4, 20) if options.quick else (120, 10, 40, 250)
     with ApiServer() as api:
         one_by_one(api, options.ranks, options.keys, history, scrapes)
         kinds_of_values(api, history)
