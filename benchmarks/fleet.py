@@ -52,9 +52,14 @@ def measure(directory, api, count, seconds, progress):
             directory, scraping(urls, SCRAPE_SECONDS), seconds, progress
         )
     progress("Prometheus starts again")
-    with start_prometheus(directory / "prometheus", {}) as prometheus:
-        replay = prometheus.cpu() / samples
-    return Fleet(count, costs, disk, log, replay)
+    replay = cpu_of_start(directory / "prometheus") - cpu_of_start(directory / "empty")
+    return Fleet(count, costs, disk, log, replay / samples)
+
+
+def cpu_of_start(directory):
+    """Seconds until a Prometheus with this data is ready."""
+    with start_prometheus(directory, {}) as prometheus:
+        return prometheus.cpu()
 
 
 def node(directory, api, number):

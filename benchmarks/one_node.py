@@ -47,33 +47,28 @@ class Sent:
 
     memory: int
     disk: Disk
-    cpu: float
 
 
-def page(node, scrapes):
-    with node.exporter() as (process, url):
-        costs = {"identity": [], "gzip": []}
-        for _ in range(scrapes):
-            node.log(1)
-            time.sleep(0.4)
-            for encoding, seconds in costs.items():
-                before = cpu(process.pid)
-                fetch(url, encoding)
-                time.sleep(0.02)  # what it does behind the response
-                seconds.append(cpu(process.pid) - before)
-        plain, gzipped = map(statistics.median, costs.values())
-        sizes = [len(fetch(url, encoding)) for encoding in costs]
-        series = int(lines(url, "primus_lens_exporter_series"))
-        return Page(series, *sizes, plain, gzipped, memory(process.pid))
+def page(node, process, url, scrapes):
+    costs = {"identity": [], "gzip": []}
+    for _ in range(scrapes):
+        node.log(1)
+        time.sleep(0.4)
+        for encoding, seconds in costs.items():
+            before = cpu(process.pid)
+            fetch(url, encoding)
+            time.sleep(0.02)  # what it does behind the response
+            seconds.append(cpu(process.pid) - before)
+    plain, gzipped = map(statistics.median, costs.values())
+    sizes = [len(fetch(url, encoding)) for encoding in costs]
+    series = int(lines(url, "primus_lens_exporter_series"))
+    return Page(series, *sizes, plain, gzipped, memory(process.pid))
 
 
-def scraped(node, directory, seconds):
+def scraped(node, url, directory, seconds):
     """Bytes of a Prometheus that scrapes the node each second, and its CPU a sample."""
-    with (
-        node.exporter() as (_, url),
-        logging([node], 1),
-        start_prometheus(directory / "scraping", scraping([url], 1)) as prometheus,
-    ):
+    start = start_prometheus(directory / "scraping", scraping([url], 1))
+    with logging([node], 1), start as prometheus:
         until(lambda: prometheus.samples() > 0)
         time.sleep(2)  # its series are known
         before, had = prometheus.cpu(), prometheus.samples()
@@ -123,13 +118,15 @@ def sender(node, receiver):
 
 
 def state(receiver, samples):
-    used, held, series = receiver.cpu() / samples, receiver.memory(), receiver.series()
+    held, series = receiver.memory(), receiver.series()  # before it merges
     data, index = receiver.disk()
-    return Sent(held, Disk(data / samples, index / series), used)
+    return Sent(held, Disk(data / samples, index / series))
 
 
 def measure(directory, api, ranks, keys, history, scrapes):
     """Its page, the cost of who scrapes it, and of a Prometheus and a VictoriaMetrics sent to."""
     node = Node(directory, api, 0, ranks, keys, history, seconds=SECONDS)
     sends = sent(node, directory)
-    return page(node, scrapes), scraped(node, directory, scrapes), *sends
+    with node.exporter() as (process, url):
+        served = page(node, process, url, scrapes)
+        return served, scraped(node, url, directory, scrapes), *sends

@@ -98,6 +98,7 @@ def test_its_program_loads_a_configuration(text, file, tmp_path):
     LOADERS[file](tmp_path, text)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("file", LOADERS)
 def test_its_program_refuses_a_word_that_it_does_not_know(file, tmp_path):
     text = yaml.safe_dump(block(file) | {"scrape_intervall": "30s"})
