@@ -89,7 +89,7 @@ def watch(directory, config, seconds, progress):
             for name, each in receivers.items()
         ]
         samples, series = prometheus.samples(), prometheus.series()
-        log = prometheus.log() / samples
+        log = prometheus.write_ahead_log() / samples
         progress("Prometheus writes a block")
         data, index = prometheus.disk()
         return costs, Disk(data / samples, index / series), log, samples

@@ -60,8 +60,8 @@ class Prometheus(Receiver):
         snapshot = self.directory / "data" / "snapshots"
         return size(snapshot, "*/*/chunks/*"), size(snapshot, "*/*/index")
 
-    def log(self):
-        """Bytes of the write-ahead log."""
+    def write_ahead_log(self):
+        """Its bytes."""
         return size(self.directory / "data" / "wal", "**/*")
 
 
