@@ -58,7 +58,7 @@ def not_finite(data: Mapping[str, Any]) -> Sequence[str]:
     Where all are numbers, which is nearly always, one sum tells: NaN and infinities stay in it.
     """
     try:
-        total = sum(data.values())
+        total = sum(data.values(), 0.0)
         if total - total == 0:
             return ()
     except (TypeError, OverflowError):  # a text among them, or an int of 400 digits

@@ -14,6 +14,7 @@ from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.open_files import OpenFiles
+from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tenant import Tenants
@@ -97,8 +98,12 @@ def test_lines_that_are_too_long(tmp_path):
         node.goes_on()
 
 
+def a_tenant():
+    return Tenants(ReadingSettings(), Counts(), PodCache(), OpenFiles(1000)).directory("x")
+
+
 def test_looking_takes_a_twentieth_of_the_time():
-    tenant = Tenants(ReadingSettings(), Counts(), PodCache(), OpenFiles(1000)).directory("x")
+    tenant = a_tenant()
     looks = []
     for tenths in range(1000):
         while tenant.may_look(tenths / 10):
@@ -161,7 +166,8 @@ def test_runs_that_are_told_of(tmp_path):
     for number in range(3):
         runs = {f"{number}-{run}": {} for run in range(50_000)}
         (tmp_path / str(number)).write_text(json.dumps(runs))
-    assert len(runs_file.read(root, ["0", "1", "2"])) == runs_file.MAX_RUNS
+    errors = ReadErrors(root.path, a_tenant())
+    assert len(runs_file.read(root, ["0", "1", "2"], errors)) == runs_file.MAX_RUNS
     root.release()
 
 

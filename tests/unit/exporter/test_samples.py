@@ -5,7 +5,7 @@ import time
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from primus_lens_exporter.model.key_rules import Pattern
 from primus_lens_exporter.model.quota import Quota
@@ -298,6 +298,7 @@ ODD = (
 )  # fmt: skip
 
 
+@example([10**400])
 @given(st.lists(st.sampled_from(ODD), max_size=6))
 def test_not_finite_are_those_whose_number_is_so(values):
     data = {str(number): value for number, value in enumerate(values)}
