@@ -148,7 +148,7 @@ class Reordering(State):
         if not row.received:
             # Copied: the caller may reuse its dict, and what waits would change with it.
             wait = self._reach or row.values
-            waiting = copied(call.numbers_of(values)) if wait else None
+            waiting = copied(call.numbers_of(values)) if wait and self._may_wait() else None
             if waiting is not None:
                 row.timestamp = time.time()
                 row.since = row.since or time.monotonic()
@@ -160,6 +160,10 @@ class Reordering(State):
         ages = dict.fromkeys(values, self._run.age(row, call))
         commit = commits(call.step, call.commit) or None
         return send_row(self._run, row, call, values, ages, commit)
+
+    def _may_wait(self) -> bool:
+        """Whether a call may return before wandb has it: what wandb raises then, nobody sees."""
+        return self._run.limits.buffer_size > 0  # not at the interpreter's end
 
     def _end_row(self, row: Row, call: LogCall) -> Any:
         """A call without values: it moves wandb's counter, and may end the open row."""
@@ -184,7 +188,7 @@ class Reordering(State):
         """Let a call join a row of its training step that waits, or make it a late row."""
         if not call.values:
             return call.mark_empty()
-        values = self._run.wandb.deferrable(call)
+        values = self._run.wandb.deferrable(call) if self._may_wait() else None
         row = self._late_row(call)
         age = self._run.age(row, call)
         # What cannot wait goes at once, after all that native wandb has before it.

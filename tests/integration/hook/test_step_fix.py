@@ -225,3 +225,27 @@ def test_a_signal_handler_that_logs(train):
     seen = int(done.stdout)
     assert sorted(row["seen"] for row in done.rows if "seen" in row) == list(range(seen))
     assert sum("loss" in row for row in done.rows) == 3000
+
+
+AFTER_THE_END = """
+    import atexit, wandb
+
+    def last():  # registered before wandb's own handler, so it comes behind that
+        for how in {}, {"step": 1}:
+            try:
+                run.log({"n": 1, "m": 2}, **how)
+            except Exception as error:
+                print(type(error).__name__)
+
+    atexit.register(last)
+    run = wandb.init(project="p")
+    for step in 5, 4, 6:  # the second one is late: from here on rows wait
+        run.log({"n": step}, step=step)
+"""
+
+
+def test_calls_behind_wandbs_own_end_raise_what_they_raise_natively(tmp_path):
+    native = training.run(tmp_path / "native", AFTER_THE_END, env=NO_FIX)
+    hooked = training.run(tmp_path / "hooked", AFTER_THE_END)
+    assert native.stdout
+    assert hooked.stdout == native.stdout
