@@ -86,7 +86,7 @@ class Turn:
 
     def _align(self, record: Record, key: str, mark: Mark, number: float) -> bool:
         """Have a value wait for those of the other ranks; False where there is no room."""
-        aligned = self._aligned[record.run].get(key) or self._join(record.run, key)
+        aligned = self._aligned.get(record.run, {}).get(key) or self._join(record.run, key)
         if aligned is None:
             return False
         aligned.add(self._holder, mark, record.timestamp, number, self._now)

@@ -252,6 +252,14 @@ def test_keys_beyond_the_bound_are_kept_whole(pod):
     assert pod.ranks[0].limits["sampled_keys_per_pod"] == 3
 
 
+def test_a_run_without_room_for_a_key_is_kept_whole(pod):
+    pod = pod(ranks=1, keys=3)  # of which the two runs take one each
+    pod.take(row(1, loss=1.0), row(1, run="other", loss=2.0))
+    assert [record.data for record in pod.kept.records[1:]] == [{}, {"loss": 2.0}]
+    pod.settle()
+    assert [run_id for run_id, *_ in pod.kept.aggregates] == ["r"]
+
+
 def test_ranks_beyond_a_bound_are_not_aggregated(tmp_path):
     pod = Pod(tmp_path, LOSS)
     for rank in range(MOST_RANKS + 1):
