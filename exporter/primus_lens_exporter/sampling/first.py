@@ -42,7 +42,7 @@ class FirstRanks:
         if known is not None:
             if known.number < wanted.number:
                 return False, None
-            self._keys[known.holder][known.run_id].discard(key)
+            self._move_from(known, key)
         self._claims[key] = wanted
         self._keys[wanted.holder][wanted.run_id].add(key)
         taken_over = known is not None and known.number > wanted.number
@@ -57,6 +57,15 @@ class FirstRanks:
         """A rank is gone."""
         for keys in self._keys.pop(holder, {}).values():
             self._give_up(keys)
+
+    def _move_from(self, claim: Claim, key: str) -> None:
+        """A key is another one's; runs without keys, of which there may be millions, are gone."""
+        runs = self._keys[claim.holder]
+        runs[claim.run_id].discard(key)
+        if not runs[claim.run_id]:
+            del runs[claim.run_id]
+        if not runs:
+            del self._keys[claim.holder]
 
     def _give_up(self, keys: set[str]) -> None:
         self._quota.give_back(len(keys))

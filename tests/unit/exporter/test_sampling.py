@@ -170,6 +170,14 @@ def test_what_first_ranks_remember_is_given_back(pod):
     assert inner._quota.used == 0
 
 
+def test_runs_whose_keys_others_have_taken_are_not_remembered(pod):
+    pod = pod(FIRST)
+    pod.take(*(row(1, run=f"run{number}", f=1) for number in range(100)), rank=1)
+    pod.take(row(1, f=1), rank=0)
+    (state,) = pod.sampler._pods.values()
+    assert list(map(dict, state.first._keys.values())) == [{"r": {"f"}}]
+
+
 def test_ten_is_after_nine(pod):
     pod = pod(FIRST)
     pod.take(row(1, f=1), rank=9)
