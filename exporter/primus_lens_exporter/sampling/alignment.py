@@ -8,6 +8,7 @@ was read past that time without one, or that is idle, is not waited for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import heappop, heappush
 
 from primus_lens_exporter.model.rounds import Round, aggregate
 from primus_lens_exporter.reading.consumer import Holder
@@ -47,13 +48,15 @@ class Cell:
 
 
 class AlignedKey:
-    """The rounds of one key of one run that wait for values, oldest first."""
+    """The rounds of one key of one run that wait for values."""
 
-    __slots__ = ("_absent", "_emitted", "_waiting", "_window", "cells")
+    __slots__ = ("_absent", "_emitted", "_order", "_waiting", "_window", "cells")
 
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
         self.cells: dict[Mark, Cell] = {}
+        self._order: list[tuple[float, Mark]] = []
+        """A heap of them by the time of their first value: ranks log at different steps."""
         self._window: int | None = None
         """Of the newest round that was kept."""
         self._absent: set[Holder] = set()
@@ -69,18 +72,19 @@ class AlignedKey:
             if self._is_late(mark, at):
                 return
             cell = self.cells[mark] = Cell(at, now)
+            heappush(self._order, (at, mark))
         cell.at = max(cell.at, at)
         self._waiting.values += holder not in cell.values
         cell.values[holder] = value
 
     def complete(self, key: str, progress: Progress, now: float) -> Iterator[Round]:
         """The rounds that wait for nobody; they are gone from here."""
-        while self.cells and self._is_complete(next(iter(self.cells.values())), progress, now):
+        while self.cells and self._is_complete(self.cells[self._order[0][1]], progress, now):
             yield self.oldest(key)
 
     def oldest(self, key: str) -> Round:
         """The oldest round as it is."""
-        mark = next(iter(self.cells))
+        _, mark = heappop(self._order)
         cell = self.cells.pop(mark)
         self._waiting.values -= len(cell.values)
         self._emitted = mark, cell.at

@@ -160,6 +160,14 @@ def test_a_value_that_comes_too_late_is_left_out_and_steps_may_begin_again(pod):
     assert pod.kept.aggregates[1:] == [("r", "loss", 100, (0, 0.5, 1))]
 
 
+def test_steps_that_only_some_ranks_log_are_in_the_order_of_their_times(pod):
+    pod = pod(ranks=2)
+    pod.take(*(row(step, loss=step) for step in (2, 4, 6)), rank=0)
+    pod.take(*(row(step, loss=step) for step in range(1, 7)), rank=1)
+    pod.settle()
+    assert [at for _, _, at, _ in pod.kept.aggregates] == [1, 2, 3, 4, 5, 6]
+
+
 def test_without_a_step_the_number_of_the_call_counts(pod):
     pod = pod(ranks=2)
     for rank in range(2):
