@@ -68,7 +68,8 @@ class Pattern:
         except re2.error as error:
             reason = error.args[0]
             reason = reason.decode() if isinstance(reason, bytes) else reason
-            raise ValueError(f"{text!r} is no RE2 pattern: {reason}") from None
+            said = " ".join(reason.splitlines())  # it quotes the pattern
+            raise ValueError(f"{text!r} is no RE2 pattern: {said}") from None
 
     def __str__(self) -> str:
         return self._text

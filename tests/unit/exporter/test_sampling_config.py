@@ -47,6 +47,8 @@ WRONG = [
     ("rules: {keys: [a]}", "rules: expected a list"),
     ("rules: [", "not YAML: .* in line 1"),
     ("rules: &a [*a]", "rule 1: "),
+    ("rules: [{keys: [a], every: 2}]\nrules: []", "not YAML: .* second time in line 2"),
+    ("rules: [{keys: [a], every: 2, every: 3}]", "not YAML: .* second time in line 1"),
     ("rules: [5]", "rule 1: 5 is not known; the words are keys, every"),
     ("rules: [{keys: [a], every: 2, evry: 3}]", "rule 1: 'evry' is not known; the words are"),
     ("rules: [{keys: [a], every: 2}, {7: 3}]", "rule 2: 7 is not known"),
@@ -56,6 +58,7 @@ WRONG = [
     ("rules: [{keys: [1], every: 2}]", "rule 1: keys: expected a list"),
     ("rules: [{keys: [''], every: 2}]", "rule 1: keys: a pattern is empty; write"),
     ("rules: [{keys: ['(a'], every: 2}]", "rule 1: keys: '.a' is no RE2 pattern"),
+    ("rules: [{keys: ['a\n\n(b'], every: 2}]", "rule 1: keys: 'a.n.b' is no RE2 pattern"),
     ("rules: [{keys: [a]}]", "rule 1: it leaves nothing out; give every"),
     ("rules: [{keys: [a], ranks: all}]", "rule 1: it leaves nothing out"),
     ("rules: [{keys: [a], every: 1}]", "rule 1: every: expected a whole number above one, not 1"),
@@ -83,6 +86,11 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, text, said):
     with pytest.raises(SamplingError, match=f"sampling.yaml: .*{said}") as error:
         loaded(tmp_path, text)
     assert "\n" not in str(error.value)
+
+
+def test_rules_may_have_what_others_have(tmp_path):
+    text = "rules: [&first {keys: [a], every: 2}, {<<: *first, keys: [b]}, {<<: *first, keys: [c]}]"
+    assert [rule.every for rule in loaded(tmp_path, text)] == [2, 2, 2]
 
 
 def test_a_file_that_is_not_there(tmp_path):
