@@ -13,6 +13,7 @@ from yarl import URL
 
 from primus_lens_exporter.http_client.peer import describe
 from primus_lens_exporter.model.errors import ExporterError
+from primus_lens_exporter.model.labels import clean
 from primus_lens_exporter.otlp import config as otlp_config
 from primus_lens_exporter.remote_write import config as remote_write_config
 from primus_lens_exporter.sampling import config as sampling_config
@@ -36,7 +37,7 @@ def check(settings: Settings) -> int:
             print(f"{flag}: {describe(error)}", file=sys.stderr)
             status = 2
         else:
-            print(f"ok: {flag} {path}")
+            print(f"ok: {flag} {clean(str(path))}")  # a name need not be UTF-8
     return status
 
 

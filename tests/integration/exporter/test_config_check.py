@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`primus-lens exporter --check-config`, as a process."""
 
+import os
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ BAD = {
 
 @pytest.fixture
 def check(tmp_path):
-    def run(*flags, **files):
+    def run(*flags, environ=(), **files):
         (tmp_path / "records").mkdir(exist_ok=True)
         named = ["--records.path", tmp_path / "records"]
         for name, text in files.items():
@@ -34,7 +35,10 @@ def check(tmp_path):
             named += [f"--{name}.config.file", path]
         command = [sys.executable, "-m", "primus_lens_cli", "exporter", "--check-config"]
         return subprocess.run(
-            [*command, *named, *flags], env=clean_environ(), capture_output=True, text=True
+            [*command, *named, *flags],
+            env={**clean_environ(), **dict(environ)},
+            capture_output=True,
+            text=True,
         )
 
     return run
@@ -56,6 +60,14 @@ def test_one_that_is_wrong_is_said_in_one_line_and_the_others_are_checked(check,
     assert line.startswith(f"--{name}.config.file: {tmp_path}/{name}.yaml: ")
     assert said in line
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_a_name_that_is_not_utf_8(check, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xe4.yaml")
+    with open(path, "w") as file:
+        file.write(GOOD["sampling"])
+    done = check("--sampling.config.file", path, environ={"PYTHONIOENCODING": "utf-8"})
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_a_file_names_is_read_too(check):
