@@ -59,14 +59,16 @@ class AlignedKey:
         """A heap of them by the time of their first value: ranks log at different steps."""
         self._window: int | None = None
         """Of the newest round that was kept."""
-        self._absent: set[Holder] = set()
-        """Ranks that do not log it."""
+        self._absent = 0
+        """The bits of ranks that do not log it; a pod may have 256 ranks and thousands of keys."""
         self._emitted: tuple[Mark, float] | None = None
         """Mark and time of the newest round."""
 
-    def add(self, holder: Holder, mark: Mark, at: float, value: float, now: float) -> None:
+    def add(
+        self, holder: Holder, bit: int, mark: Mark, at: float, value: float, now: float
+    ) -> None:
         """Have a value wait for those of the other ranks. One that is too late is gone."""
-        self._absent.discard(holder)
+        self._absent &= ~bit
         cell = self.cells.get(mark)
         if cell is None:
             if self._is_late(mark, at):
@@ -97,9 +99,9 @@ class AlignedKey:
         self._window = window
         return True
 
-    def leave(self, holder: Holder) -> None:
+    def leave(self, bit: int) -> None:
         """A rank is gone."""
-        self._absent.discard(holder)
+        self._absent &= ~bit
 
     def _is_late(self, mark: Mark, at: float) -> bool:
         """Whether its round is over; after a checkpoint, steps come again much later."""
@@ -110,9 +112,9 @@ class AlignedKey:
 
     def _is_complete(self, cell: Cell, progress: Progress, now: float) -> bool:
         for holder, rank in progress.ranks.items():
-            if holder in cell.values or holder in self._absent:
+            if holder in cell.values or rank.bit & self._absent:
                 continue
             if not rank.passed(cell.at, cell.since, now):
                 return False
-            self._absent.add(holder)
+            self._absent |= rank.bit
         return True

@@ -85,7 +85,7 @@ class Pod:
         """A rank is gone."""
         self.first.release(holder)
         self.thinning.pop(holder).close()
-        if self.progress.leave(holder):
+        if bit := self.progress.leave(holder):
             for run in self.runs.values():
                 for aligned in run.keys.values():
-                    aligned.leave(holder)
+                    aligned.leave(bit)

@@ -23,9 +23,11 @@ PATIENCE_SECONDS = 30.0  # for a rank that is read, and never gets there: its cl
 class RankProgress:
     """One rank."""
 
-    __slots__ = ("asked_at", "read_to", "taken_at")
+    __slots__ = ("asked_at", "bit", "read_to", "taken_at")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, bit: int, now: float) -> None:
+        self.bit = bit
+        """No other rank of the pod has it."""
         self.asked_at = self.taken_at = now
         self.read_to = -math.inf
         """Time of its newest record."""
@@ -48,6 +50,8 @@ class Progress:
     def __init__(self, now: float) -> None:
         self.ranks: dict[Holder, RankProgress] = {}
         self._began = now
+        self._bits = 0
+        """Of all ranks."""
 
     def may_emit(self, now: float) -> bool:
         """Whether all ranks are known that were there in the beginning."""
@@ -56,11 +60,16 @@ class Progress:
     def join(self, holder: Holder, now: float) -> None:
         """One rank more, if there are not too many."""
         if len(self.ranks) < MOST_RANKS:
-            self.ranks[holder] = RankProgress(now)
+            bit = ~self._bits & (self._bits + 1)  # the lowest that is free
+            self._bits |= bit
+            self.ranks[holder] = RankProgress(bit, now)
 
-    def leave(self, holder: Holder) -> bool:
-        """A rank is gone; returns whether it was one of those."""
-        return self.ranks.pop(holder, None) is not None
+    def leave(self, holder: Holder) -> int:
+        """A rank is gone; returns its bit, 0 if it was none of those."""
+        rank = self.ranks.pop(holder, None)
+        bit = 0 if rank is None else rank.bit
+        self._bits &= ~bit
+        return bit
 
     def asks(self, holder: Holder, now: float, *, used: float) -> bool:
         """Whether a rank may be read further; `used` is the part of the room for what waits.

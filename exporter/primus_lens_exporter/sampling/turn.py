@@ -89,7 +89,8 @@ class Turn:
         aligned = self._aligned.get(record.run, {}).get(key) or self._join(record.run, key)
         if aligned is None:
             return False
-        aligned.add(self._holder, mark, record.timestamp, number, self._now)
+        bit = self._pod.progress.ranks[self._holder].bit
+        aligned.add(self._holder, bit, mark, record.timestamp, number, self._now)
         while self._pod.waiting.used > 1 and aligned.cells:
             self._holder.limited(VALUES)
             self._early.append((record.run, aligned.oldest(key)))

@@ -3,6 +3,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -276,6 +277,29 @@ def test_ranks_beyond_a_bound_are_not_aggregated(tmp_path):
     assert pod.accepts(MOST_RANKS)
     assert pod.kept.aggregates == [("r", "loss", 1, (0, (MOST_RANKS - 1) / 2, MOST_RANKS - 1))]
     assert [each.data for each in pod.kept.records if each.data] == [{"loss": MOST_RANKS}]
+
+
+def test_a_rank_that_is_new_is_waited_for_where_one_that_is_gone_was_not(pod):
+    pod = pod(ranks=2)
+    pod.take(row(1, loss=1), rank=0)
+    pod.settle()  # the other one does not log it
+    pod.release(1)
+    pod.take(row(100, other=1), rank=2)
+    pod.take(row(100, loss=1), rank=0)
+    assert len(pod.kept.rounds) == 1
+    pod.take(row(100, loss=2), rank=2)
+    assert [each[3] for each in pod.kept.aggregates] == [(1, 1, 1), (1, 1.5, 2)]
+
+
+def test_what_is_remembered_of_ranks_without_a_key_is_small(pod):
+    pod = pod(ranks=MOST_RANKS, keys=10_000)
+    tracemalloc.start()
+    pod.take(row(1, **{f"{number}_loss": 1 for number in range(1000)}), rank=0)
+    pod.settle()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(pod.kept.rounds) == 1000
+    assert used < 2_000_000
 
 
 POD = (("namespace", "n"), ("pod", "p"), ("node_rank", "0"))
