@@ -57,10 +57,11 @@ class Sampler(Consumer):
         """Hand on the aggregates that wait for nobody by now, in short steps."""
         for labels, pod in list(self._pods.items()):
             for run_id, run in list(pod.runs.items()) if pod.waiting.values else ():
-                if pod.runs.get(run_id) is run:  # else it has ended meanwhile
-                    rounds = pod.complete(run.keys, self._clock())
-                    self._hand_on(labels, run_id, run, rounds)
-                    yield
+                for key, aligned in list(run.keys.items()):
+                    if pod.runs.get(run_id) is run:  # else it has ended meanwhile
+                        rounds = pod.complete({key: aligned}, self._clock())
+                        self._hand_on(labels, run_id, run, rounds)
+                        yield
 
     def accepts(self, holder: Holder) -> bool:
         labels = self._labels.get(holder)

@@ -129,6 +129,18 @@ def test_a_rank_that_is_idle_is_not_waited_for(pod):
     assert pod.kept.aggregates == [("r", "loss", 1, (1, 1, 1))]
 
 
+def test_many_keys_are_handed_on_in_short_steps_and_none_after_the_end(pod):
+    pod = pod(ranks=2)
+    pod.take(row(1, **{f"{number}_loss": 1 for number in range(10)}), rank=0)
+    pod.now += 6
+    steps = pod.sampler.emit()
+    next(steps)
+    assert len(pod.kept.rounds) == 1
+    pod.end(0)
+    assert not list(steps)
+    assert len(pod.kept.rounds) == 10
+
+
 def test_a_rank_that_has_more_to_read_is_waited_for(pod):
     pod = pod(ranks=2)
     pod.take(row(1, loss=1), rank=0)
