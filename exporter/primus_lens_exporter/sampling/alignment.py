@@ -50,7 +50,7 @@ class Cell:
 class AlignedKey:
     """The rounds of one key of one run that wait for values."""
 
-    __slots__ = ("_absent", "_emitted", "_order", "_waiting", "_window", "cells")
+    __slots__ = ("_absent", "_emitted", "_logging", "_order", "_waiting", "_window", "cells")
 
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
@@ -61,6 +61,8 @@ class AlignedKey:
         """Of the newest round that was kept."""
         self._absent = 0
         """The bits of ranks that do not log it; a pod may have 256 ranks and thousands of keys."""
+        self._logging = 0
+        """Of those that have logged it, if only at some steps."""
         self._emitted: tuple[Mark, float] | None = None
         """Mark and time of the newest round."""
 
@@ -68,6 +70,7 @@ class AlignedKey:
         self, holder: Holder, bit: int, mark: Mark, at: float, value: float, now: float
     ) -> None:
         """Have a value wait for those of the other ranks. One that is too late is gone."""
+        self._logging |= bit
         self._absent &= ~bit
         cell = self.cells.get(mark)
         if cell is None:
@@ -101,6 +104,7 @@ class AlignedKey:
 
     def leave(self, bit: int) -> None:
         """A rank is gone."""
+        self._logging &= ~bit
         self._absent &= ~bit
 
     def _is_late(self, mark: Mark, at: float) -> bool:
@@ -116,5 +120,5 @@ class AlignedKey:
                 continue
             if not rank.passed(cell.at, cell.since, now):
                 return False
-            self._absent |= rank.bit
+            self._absent |= rank.bit & ~self._logging
         return True

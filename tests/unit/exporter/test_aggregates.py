@@ -118,6 +118,16 @@ def test_a_rank_that_logs_the_key_again_is_waited_for_again(pod):
     assert pod.kept.aggregates == [("r", "loss", 1, (1, 1, 1)), ("r", "loss", 10, (1, 2, 3))]
 
 
+def test_a_rank_that_logs_the_key_at_some_steps_is_waited_for_at_each(pod):
+    pod = pod(ranks=2)
+    pod.take(row(10, loss=3), row(19, other=1), rank=1)
+    pod.take(*(row(step, loss=1) for step in range(10, 21)), rank=0)
+    pod.take(row(20, loss=3), row(26, other=1), rank=1)
+    pod.emit()
+    means = [values[1] for *_, values in pod.kept.aggregates]
+    assert means == [2, *[1] * 9, 2]
+
+
 def test_a_rank_that_is_idle_is_not_waited_for(pod):
     pod = pod(ranks=2)
     pod.take(row(1, loss=1), rank=0)
