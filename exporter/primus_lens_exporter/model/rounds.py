@@ -8,7 +8,7 @@ holds an aggregate.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 AGGREGATES = {
@@ -33,11 +33,16 @@ def aggregate(values: Collection[float]) -> tuple[float, float, float]:
     """Least, mean and greatest; each NaN if any value is, so that a NaN stays visible."""
     low, high = min(values), max(values)
     try:
-        mean = math.fsum(values) / len(values)
+        mean = _sum(values) / len(values)
     except OverflowError:
-        mean = math.fsum(each / len(values) for each in values)
-    except ValueError:  # both infinities
-        mean = math.nan
+        mean = _sum(each / len(values) for each in values)
     if math.isnan(mean) and any(map(math.isnan, values)):
         return math.nan, math.nan, math.nan
     return low, min(max(mean, low), high), high  # rounding may lead out of these
+
+
+def _sum(values: Iterable[float]) -> float:
+    try:
+        return math.fsum(values)
+    except ValueError:  # both infinities
+        return math.nan

@@ -41,13 +41,18 @@ def pod(tmp_path):
         ([1.0, math.inf], (1, math.inf, math.inf)),
         ([-math.inf, 1.0], (-math.inf, -math.inf, 1)),
         ([-math.inf, math.inf], (-math.inf, math.nan, math.inf)),
+        ([1e308, 1e308, math.inf, -math.inf], (-math.inf, math.nan, math.inf)),
+        ([1e308, 1e308, -math.inf], (-math.inf, -math.inf, 1e308)),
     ],
 )
 def test_least_mean_and_greatest(values, wanted):
     assert aggregate(values) == pytest.approx(wanted, nan_ok=True)
 
 
-@pytest.mark.parametrize("values", [[math.nan], [1.0, math.nan, 2.0], [math.nan, math.inf]])
+@pytest.mark.parametrize(
+    "values",
+    [[math.nan], [1.0, math.nan, 2.0], [1e308, 1e308, math.nan, math.inf, -math.inf]],
+)
 def test_one_nan_makes_all_three_nan(values):
     assert all(map(math.isnan, aggregate(values)))
 
