@@ -79,6 +79,7 @@ async def serve(settings: Settings) -> None:
         readers = _readers(sampled, settings, telemetry.new_counts, pods, open_files)
         stack.callback(readers.close)
         work = readers.work()
+        stack.callback(_close, work)  # where a later part cannot start, nobody awaits it
         for outbox in _outboxes(settings, telemetry):
             # Counted once: its own view of the same files is not on the page.
             sampled = sampling.before(outbox)
@@ -117,6 +118,11 @@ async def _until(stop: asyncio.Event, work: Sequence[Coroutine[None, None, None]
         for task in (*running, stopping):
             task.cancel()
         await asyncio.gather(*running, stopping, return_exceptions=True)
+
+
+def _close(work: Iterable[Coroutine[None, None, None]]) -> None:
+    for each in work:
+        each.close()
 
 
 def _outboxes(settings: Settings, telemetry: Telemetry) -> list[Outbox]:

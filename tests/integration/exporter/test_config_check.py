@@ -101,3 +101,14 @@ def test_an_exporter_does_not_start_with_rules_that_are_wrong(check, tmp_path):
     (line,) = done.stderr.splitlines()
     assert line.startswith("primus-lens exporter: --sampling.config.file: ")
     assert "rule 1: it leaves nothing out; give every" in line
+
+
+def test_what_ends_a_start_is_said_in_one_line(tmp_path):
+    (tmp_path / "config.yaml").write_text("tls_config: {ca_file: none.pem}")
+    flags = ["--records.path", tmp_path, "--web.listen-address", "127.0.0.1:0"]
+    flags += ["--remote-write.url", "https://x/", "--remote-write.spool-directory", tmp_path]
+    flags += ["--remote-write.config.file", tmp_path / "config.yaml"]
+    command = [sys.executable, "-m", "primus_lens_cli", "exporter", *flags]
+    done = subprocess.run(command, env=clean_environ(), capture_output=True, text=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert "none.pem: No such file" in line
