@@ -119,7 +119,7 @@ class MetricDefinitions:
         return self.of(key).summarized
 
     def bind(self, values: Mapping[str, Any]) -> None:
-        """Note values that native wandb drops.
+        """Note values of a row that is not where native wandb has it, if that has it at all.
 
         A key of a pattern of the user's counts as ours, until native wandb has a row of it: our
         row binds it to the pattern as it is now, and native wandb would not.
@@ -133,6 +133,7 @@ class MetricDefinitions:
 
     def to_plot(self, values: Mapping[str, Any]) -> List[str]:
         """Keys of a row of ours that have no axis yet; from now on they have AXIS."""
+        self.bind(values)
         plotted = []
         for key in paths(values):
             if self._has_axis(key) or key.startswith("_") or len(self._ours) >= MAX_KEYS:
@@ -140,7 +141,7 @@ class MetricDefinitions:
             self._ours[key] = None
             # wandb takes no other star than that of a pattern, and no empty name.
             # Such a key keeps wandb's own axis, and its values are there all the same.
-            if key and "*" not in key and self._by_pattern(key) is None:
+            if key and "*" not in key:
                 plotted.append(key)
         return plotted
 
