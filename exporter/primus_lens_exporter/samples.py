@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From records to samples with times, the same for remote write and for `backfill`.
 
-Prometheus keeps one value for each series and millisecond, takes no time that is not newer
-than the series' last one, and refuses a whole request for a single sample that breaks this.
-So times rise strictly here, whatever the records say. Pure but for the clock that tells
-what lies in the future.
+The times of a series rise strictly, whatever the records say: see `model.sample`. Pure but for the
+clock that tells what lies in the future.
 """
 
 from __future__ import annotations

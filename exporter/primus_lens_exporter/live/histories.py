@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Has histories read: local files on the event loop, others in the thread of their file system.
+"""Reads histories: of local files on the event loop, of others in their file system's thread.
 
 One that hangs must keep nobody from the histories of the others.
 """
