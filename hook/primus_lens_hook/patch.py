@@ -39,6 +39,8 @@ from primus_lens_hook.wandb_step import current_step
 from primus_lens_hook.warn_once import describe
 from primus_lens_hook.wrapping import is_wrapped, rebind_live_run, wrap
 
+HOOK = "hook"
+
 
 class Hook(NamedTuple):
     """What the patched methods call; one per process, also when wandb is imported again."""
@@ -50,7 +52,7 @@ class Hook(NamedTuple):
 # While the hook is made, and while wandb is patched: one thread may import wandb while another one
 # calls `wandb_step_fix`. Two hooks would write two files, two layers of wrappers each line twice.
 _patching = ForkSafeLock()
-_hook: Optional[Hook] = None
+_made: Dict[str, Hook] = {}
 
 
 def the_hook() -> Hook:
@@ -59,11 +61,9 @@ def the_hook() -> Hook:
 
 
 def _the_hook() -> Hook:
-    global _hook
     # Once per process, not per import of wandb: a second recorder could not lock the rank's file,
-    # and would write one of its own.
-    _hook = _hook or _make_hook()
-    return _hook
+    # and would write one of its own. In one step: a signal handler comes past the lock.
+    return _made.get(HOOK) or _made.setdefault(HOOK, _make_hook())
 
 
 def _make_hook() -> Hook:

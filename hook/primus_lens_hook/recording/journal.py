@@ -47,7 +47,7 @@ class Journal:
         step_fix_counts: CountsOf,
         thread: Optional[WriterThread],
     ) -> None:
-        self._writer = writer
+        self.writer = writer
         self._thread = thread  # None where the file system does not hang
         self.write: Callable[..., bool] = writer.write if thread is None else self._write_later
         self._step_fix_counts = step_fix_counts
@@ -113,7 +113,7 @@ class Journal:
         line = SAMPLE % (time.time(), encode(values), _quoted(run_id))
         # Only the first process of a rank writes system samples: those of the others would
         # be a second, different value of the same series.
-        if not self._writer.is_second:
+        if not self.writer.is_second:
             self.write(line.encode())
 
     def _tail(self, run_id: str) -> Tuple[str, str]:
@@ -143,14 +143,14 @@ class Journal:
 
     def abandon(self) -> None:
         """Let go of the file in a forked child, whose parent goes on writing it."""
-        self._writer.abandon()
+        self.writer.abandon()
 
     def _write_later(self, line: bytes, run_id: Optional[str] = None) -> bool:
         assert self._thread is not None
         return self._thread.submit((line, run_id), len(line))
 
     def _lost(self) -> int:
-        return self._writer.lost + (0 if self._thread is None else self._thread.refused)
+        return self.writer.lost + (0 if self._thread is None else self._thread.refused)
 
 
 def at_once(work: Callable[[], Any]) -> bool:

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from primus_lens_hook import identity, mounts
-from primus_lens_hook.fork_safe_lock import holding
 from primus_lens_hook.interruption import is_interruption, is_ours
 from primus_lens_hook.recording import status
 from primus_lens_hook.recording.journal import CountsOf, Journal
@@ -29,6 +27,7 @@ from primus_lens_hook.warn_once import describe, warn_once
 if TYPE_CHECKING:
     from primus_lens_hook.recording.writer_thread import WriterThread
 
+JOURNAL = "journal"
 NO_ROW = (None, ())  # of data that wandb will refuse
 
 
@@ -53,9 +52,7 @@ class Recorder:
         # Opened by the first log call, not here: spawned workers set RANK and LOCAL_RANK after
         # they have imported wandb, and most processes that import it never log.
         self._journal: Optional[Journal] = None
-        # Re-entrant: Python runs a signal handler in the middle of the main thread's own code.
-        # A handler that logs while the first call opens the files would wait for itself.
-        self._opening = threading.RLock()
+        self._made: Dict[str, Journal] = {}  # the same: for setdefault, which nothing interrupts
         self._broken = False
         self._is_child = False  # of a process that records for this rank
         if hasattr(os, "register_at_fork"):  # not on Windows
@@ -197,25 +194,29 @@ class Recorder:
             if self._outcome is not None:
                 self.report(*self._outcome)
 
-    @holding("_opening")
     def _open_journal(self, output_path: str) -> Journal:
-        # Two threads may log first.
-        if self._journal is None:
-            who = identity.read(os.environ)
-            writer = Writer(
-                rank_directories(output_path, who),
-                self._max_bytes,
-                holds=self._thread is None,
-                is_child=self._is_child,
-            )
-            journal = Journal(writer, who, self._step_fix_counts, self._thread)
-            if self._thread is not None:
-                self._thread.begin(writer.write, writer.release)
-            if self._enhance_metrics:
-                self._add_sampler(journal)
-            # Last: a thread that sees a journal takes no lock, so it must be complete.
-            self._journal = journal
-        return self._journal
+        # Two threads may log first, or a signal handler or finalizer within this. The first that
+        # is made counts, and no lock would do: a handler comes past one that its thread holds. A
+        # second one would take another file, and nobody would close or finish what is in the first.
+        journal = self._made.setdefault(JOURNAL, self._new_journal(output_path))
+        if self._thread is not None:
+            self._thread.begin(journal.writer.write, journal.writer.release)
+        # Last: a thread that sees a journal takes no lock, so it must be complete.
+        self._journal = journal
+        return journal
+
+    def _new_journal(self, output_path: str) -> Journal:
+        who = identity.read(os.environ)
+        writer = Writer(
+            rank_directories(output_path, who),
+            self._max_bytes,
+            holds=self._thread is None,
+            is_child=self._is_child,
+        )
+        journal = Journal(writer, who, self._step_fix_counts, self._thread)
+        if self._enhance_metrics:
+            self._add_sampler(journal)
+        return journal
 
     def _add_sampler(self, journal: Journal) -> None:
         try:
@@ -234,12 +235,9 @@ class Recorder:
             self.report(status.PATCHED)
 
     def _after_fork(self) -> None:
-        # Another thread of the parent may have held the lock. That thread does not exist in the
-        # child, so nobody would ever release it.
-        self._opening = threading.RLock()
         # The child opens files of its own at its first log call, and only then: a DataLoader
         # worker that never logs must leave no file and hold no descriptor.
-        journal, self._journal = self._journal, None
+        journal, self._journal, self._made = self._journal, None, {}
         if journal is not None:
             self._is_child = True
             # Where the file system can hang, so can the closing; there the file is rarely open.

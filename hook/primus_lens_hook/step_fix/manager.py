@@ -211,35 +211,44 @@ class StepFix:
 
     @holding("_lock")
     def _begin(self, run: Any) -> RunGuard:
-        # Two threads may log first.
-        guard = vars(run).get(ATTRIBUTE)
-        if guard is None:
-            assert self._methods is not None
-            lack = lack_in_run(run) if self.allowed else ""
-            wandb = WandbRun(run, self._methods, self._columns, self._mark)
-            context = RunContext(wandb, TrainingStep(), self._limits)
-            guard = RunGuard(context, self._start_timer, self._shared)
-            if lack:
-                guard.stand_aside(lack)
-            elif self.allowed and not wandb.is_foreign():
-                # A process that hands its run to another ends the open row before; but a run
-                # of this process may have logged before the hook came.
-                wandb.forget_open_row()
-            self._runs.append(guard)
-            self._counts.append(context.counts)
-            self._set_up(guard)
-            vars(run)[ATTRIBUTE] = guard  # not setattr: wandb's Run refuses unknown names
-            # Last registered runs first: before wandb's own, which ends its service. wandb
-            # registers whenever it starts one, so ours moves behind it with each run. wandb
-            # 0.31 calls no method of Run at exit: nothing else would send what waits.
-            atexit.unregister(self.exiting)
-            atexit.register(self.exiting)
-            # Last: a signal handler may raise within it.
-            if self._enabled and not lack and wandb.is_attached_by_id():
-                # Rows of its own process may wait there, and nobody can tell it to send them.
-                # What we log may take wandb's counter beyond them: once they are sent, then.
-                time.sleep(self._limits.flush_interval + TIMER_MARGIN)
-        return guard  # type: ignore[no-any-return]
+        guard: Optional[RunGuard] = vars(run).get(ATTRIBUTE)
+        if guard is not None:  # two threads may log first
+            return guard
+        guard = self._new_guard(run)
+        self._runs.append(guard)
+        self._set_up(guard)
+        # Not setattr: wandb's Run refuses unknown names. In one step: a signal handler may log
+        # within this, past the lock, and rows wait in its guard.
+        first: RunGuard = vars(run).setdefault(ATTRIBUTE, guard)
+        if first is not guard:
+            self._forget(guard)
+            return first
+        self._counts.append(guard.context.counts)
+        # Last registered runs first: before wandb's own, which ends its service. wandb
+        # registers whenever it starts one, so ours moves behind it with each run. wandb
+        # 0.31 calls no method of Run at exit: nothing else would send what waits.
+        atexit.unregister(self.exiting)
+        atexit.register(self.exiting)
+        # Last: a signal handler may raise within it.
+        if self._enabled and guard.takes_calls() and guard.context.wandb.is_attached_by_id():
+            # Rows of its own process may wait there, and nobody can tell it to send them.
+            # What we log may take wandb's counter beyond them: once they are sent, then.
+            time.sleep(self._limits.flush_interval + TIMER_MARGIN)
+        return guard
+
+    def _new_guard(self, run: Any) -> RunGuard:
+        assert self._methods is not None
+        wandb = WandbRun(run, self._methods, self._columns, self._mark)
+        context = RunContext(wandb, TrainingStep(), self._limits)
+        guard = RunGuard(context, self._start_timer, self._shared)
+        lack = lack_in_run(run) if self.allowed else ""
+        if lack:
+            guard.stand_aside(lack)
+        elif self.allowed and not wandb.is_foreign():
+            # A process that hands its run to another ends the open row before; but a run
+            # of this process may have logged before the hook came.
+            wandb.forget_open_row()
+        return guard
 
     def _set_up(self, guard: RunGuard) -> None:
         """Tell a run what has been set for all of them."""
@@ -269,7 +278,8 @@ class StepFix:
 
     def _flush_overdue(self, ends: threading.Event) -> None:
         wait = self._limits.flush_interval
-        while not ends.wait(max(0.01, wait)):
+        # Another event: a signal handler has come past the lock, and started a timer too.
+        while not ends.wait(max(0.01, wait)) and self._timer_ends is ends:
             now = time.monotonic()
             due = [guard.flush_overdue(now) for guard in list(self._runs)]
             waiting = [each for each in due if each is not None]

@@ -62,14 +62,16 @@ class Sampler:
         self._pause.clear()
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="primus-lens-sampler", daemon=True)
+            # Before it begins: a signal handler may come past the lock and start one meanwhile.
+            # The thread that is not this one ends.
+            self._thread = thread
             try:
                 start(thread)
             except RuntimeError as error:  # as many as the container may have
+                self._thread = None
                 if is_interruption(error):
                     raise
                 self._note("the sampler", error)
-            else:
-                self._thread = thread
 
     @holding("_lock")
     def stop(self) -> None:
@@ -93,8 +95,8 @@ class Sampler:
         try:
             if self._sources is None:
                 self._sources = self._find()
-            while not self._pause.wait(INTERVAL) or not self._ends():
-                if not self._pause.is_set():
+            while not self._ends():
+                if not self._pause.wait(INTERVAL):
                     self._sample(self._sources)
         except Exception as fault:  # our own, as no source's gets here
             self.stop()
@@ -102,10 +104,11 @@ class Sampler:
 
     @holding("_lock")
     def _ends(self) -> bool:
-        # A run may begin just now.
-        if self._pause.is_set():
+        # Under the lock: a run may begin just now.
+        this = threading.current_thread()
+        if self._thread is this and self._pause.is_set():
             self._thread = None
-        return self._thread is None
+        return self._thread is not this
 
     def _find(self) -> List[Any]:
         found = []

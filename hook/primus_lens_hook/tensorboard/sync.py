@@ -101,10 +101,9 @@ class TensorBoard:
             self._fenced(lambda: self._record(directory, event))
 
     def _announce(self, run: Any, logdir: str, root: str) -> None:
-        synced = vars(run).get(ATTRIBUTE)
-        if synced is None:
-            # vars, not setattr: wandb's Run refuses unknown names
-            synced = vars(run)[ATTRIBUTE] = SyncedRun(run)
+        # vars, not setattr: wandb's Run refuses unknown names. In one step: a signal handler may
+        # come past the lock, which its thread holds.
+        synced = vars(run).setdefault(ATTRIBUTE, SyncedRun(run))
         directory = synced.namespaces.add(logdir, root)
         self._directories[absolute(logdir)] = SyncedDirectory(synced, directory)
         # Now, not at an import: wandb tells from within the constructor of a writer, whose module
