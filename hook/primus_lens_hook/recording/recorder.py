@@ -12,7 +12,7 @@ import functools
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Type
 
 from primus_lens_hook import identity, mounts
 from primus_lens_hook.interruption import is_interruption, is_ours
@@ -26,6 +26,7 @@ from primus_lens_hook.warn_once import describe, warn_once
 
 if TYPE_CHECKING:
     from primus_lens_hook.recording.writer_thread import WriterThread
+    from primus_lens_hook.system.sampler import Sampler
 
 JOURNAL = "journal"
 NO_ROW = (None, ())  # of data that wandb will refuse
@@ -42,13 +43,13 @@ class Recorder:
     ) -> None:
         self._columns = {} if columns is None else columns
         self._step_fix_counts = step_fix_counts or (lambda _run: None)
-        self._enhance_metrics = settings.enhance_metrics
         self._system: Dict[str, Any] = {}  # what the sampler has reported, for wandb_hook.json
         self.declined: Dict[str, str] = {}  # parts, by what they lack in this wandb; there too
         self._outcome: Optional[Tuple[str, str]] = None  # what is there now
         self._max_bytes = settings.max_bytes
         self._output_path = settings.output_path if settings.save_local else None
         self._thread = self._thread_for(self._output_path)
+        self._sampler = _sampler_class() if settings.enhance_metrics and self.is_on else None
         # Opened by the first log call, not here: spawned workers set RANK and LOCAL_RANK after
         # they have imported wandb, and most processes that import it never log.
         self._journal: Optional[Journal] = None
@@ -214,20 +215,9 @@ class Recorder:
             is_child=self._is_child,
         )
         journal = Journal(writer, who, self._step_fix_counts, self._thread)
-        if self._enhance_metrics:
-            self._add_sampler(journal)
+        if self._sampler is not None:
+            journal.sampler = self._sampler(journal.sample, self._columns, self._sampled_by)
         return journal
-
-    def _add_sampler(self, journal: Journal) -> None:
-        try:
-            # Imported only on request: ctypes, and a thread that reads the machine.
-            from primus_lens_hook.system.sampler import Sampler
-
-            journal.sampler = Sampler(journal.sample, self._columns, self._sampled_by)
-        except Exception as error:  # no descriptor is left to read the module with
-            if is_interruption(error):
-                raise
-            warn_once("sampler", "no system metrics: " + describe(error))
 
     def _sampled_by(self, system: Dict[str, Any]) -> None:
         self._system = system
@@ -262,3 +252,17 @@ class Recorder:
         reason = describe(error)
         warn_once("fault", "switched off after an internal error (%s)" % reason)
         self.report(status.FAILED, reason)
+
+
+def _sampler_class() -> Optional[Type[Sampler]]:
+    # Imported only on request: a thread that reads the machine. And now, while wandb is imported,
+    # never within a log call: what a signal handler raises in a callback of Python's import
+    # machinery is swallowed there.
+    try:
+        from primus_lens_hook.system.sampler import Sampler
+    except Exception as error:  # no descriptor is left to read the module with
+        if is_interruption(error):
+            raise
+        warn_once("sampler", "no system metrics: " + describe(error))
+        return None
+    return Sampler

@@ -156,3 +156,30 @@ def test_each_reaches_the_training(tmp_path, how, calls, seed):
     assert done.outcome["outcome"] == "patched"
     assert [row["end"] for row in done.data[-20:]] == list(range(20))
     assert {row["end"] for row in done.rows if "end" in row} == set(range(20))
+
+
+IMPORTS = """
+    import sys, threading, wandb
+
+    def note(event, arguments):
+        if event == "import" and threading.current_thread() is threading.main_thread():
+            imported.append(arguments[0])
+
+    run, imported = wandb.init(mode="MODE"), []
+    sys.addaudithook(note)
+    for step in (2, 1):
+        run.log({"a": step, "text": "t"}, step=step)
+    run.finish()
+    print(imported)
+"""
+
+
+@pytest.mark.parametrize("mode", ["disabled", "offline"])
+def test_no_call_imports_anything(tmp_path, mode):
+    """Python swallows what a signal handler raises in a callback of its import machinery."""
+    code, environ = IMPORTS.replace("MODE", mode), {"PRIMUS_LENS_WANDB_ENHANCE_METRICS": "true"}
+    native, hooked = (
+        training.run(tmp_path / name, code, env={**environ, "PRIMUS_LENS_WANDB_HOOK": name})
+        for name in ("false", "true")
+    )
+    assert hooked.stdout == native.stdout
