@@ -114,11 +114,15 @@ class SampleBuilder:
             if isinstance(run, str):
                 self.dropped[run] += _count(record)
                 continue
+            at = round(at)
             for key, value in _values(record):
                 series = run.keys.get(key) or self._new_series(run, key)
                 if series is None:
                     continue
-                if (moved := series.advance(round(at), ahead)) is None:
+                if at > series.last:  # as `advance` does; a call for each value would cost
+                    series.last = series.newest = at
+                    samples.append((series, at, value))
+                elif (moved := series.advance(at, ahead)) is None:
                     self.dropped[LATE] += 1
                 else:
                     samples.append((series, moved, value))
