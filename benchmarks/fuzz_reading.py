@@ -19,9 +19,10 @@ with atheris.instrument_imports(include=["primus_lens_exporter"]):
     from primus_lens_exporter.model.series_rules import SeriesRules
     from primus_lens_exporter.pods.cache import PodCache
     from primus_lens_exporter.reading import decode, runs_file
+    from primus_lens_exporter.reading.file_handle import FileHandle
     from primus_lens_exporter.reading.safe_open import SafeDirectory
     from primus_lens_exporter.reading.tail import Tail
-    from primus_lens_exporter.reading.tenant import Tenants
+    from primus_lens_exporter.reading.tenant import Tenants, node_quota
     from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.open_files import OpenFiles
@@ -41,8 +42,10 @@ class Holder:
     """A pod's rank, with its quota."""
 
     def __init__(self):
-        tenant = Tenants(ReadingSettings(), Counts(), PodCache(), OpenFiles(1000)).directory("x")
-        self.path, self.quota, self.history_quota = "x", tenant.quota, tenant.history_quota
+        options, counts = ReadingSettings(), Counts()
+        tenants = Tenants(options, counts, PodCache(), OpenFiles(1000), [node_quota(options)])
+        share = tenants.directory("x").shares[0]
+        self.path, self.quota, self.history_quota = "x", share.quota, share.history_quota
 
     def logged(self, _run_id):
         return 1
@@ -59,7 +62,7 @@ def read_in_pieces(path, data):
     fuzz = atheris.FuzzedDataProvider(data)
     tail, written, got = None, b"", b""
     with open(path, "wb") as file:
-        tail = Tail(os.open(path, os.O_RDONLY), LINE_BYTES)
+        tail = Tail(FileHandle(os.open(path, os.O_RDONLY)), LINE_BYTES)
         try:
             while fuzz.remaining_bytes():
                 piece = fuzz.ConsumeBytes(fuzz.ConsumeIntInRange(1, 400))
@@ -73,7 +76,7 @@ def read_in_pieces(path, data):
                     offset, got = tail.offset, got + chunk
             assert tail.offset <= len(written)
         finally:
-            tail.detach()
+            tail.file.detach()
     return got, written
 
 

@@ -75,19 +75,14 @@ async def serve(settings: Settings) -> None:
         if settings.of_pods:
             informer = _informer(settings, telemetry, pods)
             stack.callback(informer.stop)
-        sampled = sampling.before(store, telemetry.registry)
-        readers = _readers(sampled, settings, telemetry.new_counts, pods, open_files)
+        outboxes = _outboxes(settings, telemetry)
+        consumers = [sampling.before(store, telemetry.registry), *map(sampling.before, outboxes)]
+        readers = _readers(consumers, settings, telemetry.new_counts, pods, open_files)
         stack.callback(readers.close)
-        work = readers.work()
+        for outbox in outboxes:
+            stack.push_async_callback(outbox.close)  # before the readers let go of their files
+        work = [*readers.work(), *(outbox.run() for outbox in outboxes), *sampling.work()]
         stack.callback(_close, work)  # where a later part cannot start, nobody awaits it
-        for outbox in _outboxes(settings, telemetry):
-            # Counted once: its own view of the same files is not on the page.
-            sampled = sampling.before(outbox)
-            senders = _readers(sampled, settings, Counts, pods, open_files)
-            stack.callback(senders.close)
-            stack.push_async_callback(outbox.close)  # before the senders let go of their files
-            work += [*senders.work(), outbox.run()]
-        work += sampling.work()
         gc.freeze()  # what was imported never becomes garbage
         stop = listen.stop_signal()
         asked = pods if settings.of_pods else None
@@ -159,29 +154,32 @@ def _warn_if_misplaced(place: Place) -> None:
 
 
 def _readers(
-    consumer: Consumer,
+    consumers: Sequence[Consumer],
     settings: Settings,
     new_counts: Callable[[], Counts],
     pods: PodCache,
     open_files: OpenFiles,
 ) -> Readers:
-    """What reads all sources for one consumer, which is on the event loop."""
-    node = node_quota(settings)
+    """What reads all sources for the consumers, which are on the event loop."""
+    nodes = [node_quota(settings) for _ in consumers]
 
-    def follower(places: Iterable[Place], consumer: Consumer, counts: Counts) -> Follower:
-        watcher, tenants = Watcher(), Tenants(settings, counts, pods, open_files, node)
+    def follower(
+        places: Iterable[Place], consumers: Sequence[Consumer], counts: Counts
+    ) -> Follower:
+        watcher, tenants = Watcher(), Tenants(settings, counts, pods, open_files, nodes)
         sources = [source(each, pods, tenants, settings, watcher) for each in places]
-        return Follower(sources, consumer, settings, counts, watcher)
+        return Follower(sources, consumers, settings, counts, watcher)
 
     local, mounts = [], []
     for each in _places(settings):
         if each.apart:
             open_files.add(DESCRIPTORS)
-            counts, proxy = new_counts(), LoopConsumer(consumer)
-            mounts.append(MountReader(each.path, follower([each], proxy, counts), proxy, counts))
+            counts, proxies = new_counts(), [LoopConsumer(consumer) for consumer in consumers]
+            reading = follower([each], proxies, counts)
+            mounts.append(MountReader(each.path, reading, proxies, counts))
         else:
             local.append(each)
-    return Readers(follower(local, consumer, new_counts()), mounts)
+    return Readers(follower(local, consumers, new_counts()), mounts)
 
 
 def _places(settings: Settings) -> Iterator[Place]:

@@ -40,7 +40,9 @@ class Sending:
         self.outbox = setup.outbox(self.settings, self.settings, self.telemetry.registry)
 
     async def __aenter__(self):
-        self.readers = app._readers(self.outbox, self.settings, Counts, PodCache(), OpenFiles(1000))
+        self.readers = app._readers(
+            [self.outbox], self.settings, Counts, PodCache(), OpenFiles(1000)
+        )
         work = [self.outbox.run(), *self.readers.work()]
         self.tasks = [asyncio.create_task(each) for each in work]
         return self

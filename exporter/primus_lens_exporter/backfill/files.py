@@ -18,6 +18,7 @@ from typing import NamedTuple
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.reading.decode import Batch
+from primus_lens_exporter.reading.file_handle import FileHandle
 from primus_lens_exporter.reading.layout import METRICS_FILE, NODE, RANK
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.tail import CHUNK, Tail
@@ -142,7 +143,7 @@ def _batches(path: Path) -> Generator[Batch, None, None]:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        tail = Tail(fd, LINE_BYTES, careful_chunk=CHUNK)  # no scrape waits for this
+        tail = Tail(FileHandle(fd), LINE_BYTES, careful_chunk=CHUNK)  # no scrape waits for this
         yield from tail.batches()
         yield tail.decoded(tail.rest())
     finally:

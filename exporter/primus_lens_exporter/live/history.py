@@ -18,6 +18,7 @@ from primus_lens_exporter.live.downsampling import Downsampler, Point
 from primus_lens_exporter.model.record import Record, as_float
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import PastFile
+from primus_lens_exporter.reading.file_handle import FileHandle
 from primus_lens_exporter.reading.tail import Tail
 
 MAX_FILES = 16  # the newest ones; a rank's writer keeps fewer
@@ -84,8 +85,8 @@ class History:
         with contextlib.ExitStack() as stack:
             tails = []
             for file in files:
-                tail = Tail(file.fd, self._bounds.line_bytes)
-                stack.callback(tail.detach)
+                tail = Tail(FileHandle(file.fd), self._bounds.line_bytes)
+                stack.callback(tail.file.detach)
                 tails.append((file.key, tail))
             self._skip(tails, after)
             for key, tail in tails:

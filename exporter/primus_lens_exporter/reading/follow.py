@@ -8,7 +8,6 @@ may have, and read each tenant's share. Nothing in here waits for the Kubernetes
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from operator import attrgetter
 
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.faults import isolated
 from primus_lens_exporter.reading.rank import RankFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.sources import Source
@@ -26,27 +26,26 @@ from primus_lens_exporter.reading.watcher import CHANGED, Watcher
 
 TICK_SECONDS = 0.25
 REPORT_SECONDS = 1.0
-UNREAD_SECONDS = 600.0  # what is gone waits so long for its identity, or for its reader
 READY_SECONDS = 30.0  # somebody who never stops writing must not keep us from being ready
 
 log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Follows every rank of every source for one consumer, until it is cancelled."""
+    """Follows every rank of every source for all consumers, until it is cancelled."""
 
     def __init__(
         self,
         sources: Sequence[Source],
-        consumer: Consumer,
+        consumers: Sequence[Consumer],
         settings: ReadingSettings,
         counts: Counts,
         watcher: Watcher,
     ) -> None:
         self.ready = False
-        """Whether everything that was there at the start has been read once."""
+        """Whether the first consumer has had everything that was there at the start."""
         self._sources = sources
-        self._consumer = consumer
+        self._consumers = consumers
         self._settings = settings
         self._counts = counts
         self._watcher = watcher
@@ -88,7 +87,7 @@ class Follower:
         awake = [rank for rank in self._ranks() if rank.schedule.wake_at <= now]
         for rank in sorted(awake, key=attrgetter("schedule.scanned_at")):
             if rank.scan_due(now):
-                with self._isolated(rank.path):
+                with isolated(self._counts, rank.path):
                     rank.scan(now)
                 yield
         yield from self._read([rank for rank in awake if rank.schedule.due(now)], now)
@@ -110,7 +109,7 @@ class Follower:
                 self._leave(rank, now)
         for volume in found:
             if volume.due(now) or volume not in self._volumes:
-                with self._isolated(f"{volume.root.path}/{volume.name}"):
+                with isolated(self._counts, f"{volume.root.path}/{volume.name}"):
                     volume.look(now)
                     self._take_over(volume, now)
                 yield
@@ -131,7 +130,7 @@ class Follower:
                 volume.tenant.limited("ranks_per_volume")
                 break
             ranks[name] = RankFiles(
-                volume, rank, self._consumer, self._settings, self._counts, self._watcher
+                volume, rank, self._consumers, self._settings, self._counts, self._watcher
             )
             log.debug("following", extra={"path": ranks[name].path})
 
@@ -141,17 +140,8 @@ class Follower:
         for tenant, ranks in Counter(rank.tenant for rank in due).items():
             tenant.begin_tick(ranks)
         for rank in due:
-            with self._isolated(rank.path):
+            with isolated(self._counts, rank.path):
                 yield from rank.read(now)
-
-    @contextlib.contextmanager
-    def _isolated(self, path: str) -> Iterator[None]:
-        """A fault of ours must not cost the others their metrics."""
-        try:
-            yield
-        except Exception:
-            self._counts.faults += 1
-            log.exception("fault", extra={"path": path})
 
     def _leave(self, rank: RankFiles, now: float) -> None:
         rank.gone()
@@ -166,9 +156,7 @@ class Follower:
     def _let_go(self, now: float) -> None:
         """End the series of what is gone when all is read and the grace is over."""
         for rank, since in list(self._leaving.items()):
-            quiet = now - max(since, rank.schedule.busy_at) >= self._settings.series_grace_seconds
-            unread = rank.schedule.due(now) and now - since < UNREAD_SECONDS
-            if quiet and not unread:
+            if rank.let_go(now, since):
                 del self._leaving[rank]
                 rank.volume.leaving -= 1
                 rank.volume.touched(CHANGED)  # there may be room for another one

@@ -8,19 +8,15 @@ receiver of remote write refuses what does. Where there is but one process, noth
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from primus_lens_exporter.model.record import Record
-from primus_lens_exporter.reading import decode
+from primus_lens_exporter.reading.decode import Batch
 from primus_lens_exporter.reading.segment import Segment
-from primus_lens_exporter.reading.tail import CAREFUL_CHUNK
+from primus_lens_exporter.reading.shared_reads import Piece
 
 BATCH_RECORDS = 256
-
-Next = Callable[[Segment, int], bytes | None]
-"""The next lines of a file, about so many bytes; None at its end."""
 
 
 class Line(NamedTuple):
@@ -29,23 +25,24 @@ class Line(NamedTuple):
     time: float
     """Unix seconds; of a line without a record, that of the one before it."""
 
-    batch: decode.Batch
+    batch: Batch
     file: Segment
+    start: int
     end: int
-    """The file's position behind it."""
+    """The file's positions in front of it and behind it."""
 
 
 class Stream:
-    """The lines of one process, in the order of its files."""
+    """The lines of one process, in the order of its files, for one reader."""
 
     def __init__(
-        self, files: list[Segment], check: Callable[[Segment], object], next_chunk: Next
+        self, files: list[Segment], reader: int, next_lines: Callable[[Segment], Piece | None]
     ) -> None:
-        """`check` looks whether a file was written anew, before it is read."""
+        """`next_lines` reads on in a file, line by line; None at its end."""
         self.head: Line | None = None
         """The next one; None at the end of all files."""
-        self._check = check
-        self._next_chunk = next_chunk
+        self._reader = reader
+        self._next_lines = next_lines
         self._lines = self._read(files)
         self._time = 0.0
         self.advance()
@@ -62,19 +59,17 @@ class Stream:
     def stop(self) -> None:
         """The head is left to the next turn."""
         if self.head is not None:
-            self.head.file.tail.rewind(self.head.end - self.head.batch.size)
+            self.head.file.tails[self._reader].rewind(self.head.start)
 
     def _read(self, files: list[Segment]) -> Iterator[Line]:
         for file in files:
-            self._check(file)
-            while (chunk := self._next_chunk(file, CAREFUL_CHUNK)) is not None:
-                end = file.tail.offset - len(chunk)
-                for text in filter(None, re.split(rb"(?<=\n)", chunk)):
-                    end += len(text)
-                    batch = file.tail.decoded(text)
+            while (piece := self._next_lines(file)) is not None:
+                end = piece.end.offset - piece.size
+                for batch in piece.batches:
+                    start, end = end, end + batch.size
                     if batch.records:
                         self._time = batch.records[0].timestamp
-                    yield Line(self._time, batch, file, end)
+                    yield Line(self._time, batch, file, start, end)
 
 
 def merged(streams: list[Stream]) -> Iterator[Line]:

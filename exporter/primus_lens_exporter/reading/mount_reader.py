@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from queue import Empty, Queue
 from typing import NamedTuple
@@ -51,12 +51,12 @@ class MountReader:
     """Runs a follower, which nobody else may touch, in a thread, until `run` is cancelled."""
 
     def __init__(
-        self, path: str, follower: Follower, consumer: LoopConsumer, counts: Counts
+        self, path: str, follower: Follower, consumers: Sequence[LoopConsumer], counts: Counts
     ) -> None:
-        """`consumer` and `counts` are the follower's; all that it follows lies below `path`."""
+        """`consumers` and `counts` are the follower's; all that it follows lies below `path`."""
         self.path = path
         self._follower = follower
-        self._consumer = consumer
+        self._consumers = consumers
         self._counts = counts
         self._warn = WarnOnce(log)
         self._jobs: Queue[Job] = Queue(WAITING)
@@ -87,7 +87,7 @@ class MountReader:
 
     def follows(self, holder: Holder) -> bool:
         """Whether the thread is the one that may touch the files of a rank."""
-        return self._consumer.knows(holder)
+        return any(consumer.knows(holder) for consumer in self._consumers)
 
     async def run(self) -> None:
         """Follow until cancelled. Raises what ends the thread."""
@@ -101,7 +101,7 @@ class MountReader:
             if self._error is not None:
                 raise self._error
         finally:
-            self._consumer.stop()
+            self._stop_consumers()
             self._stopping.set()
             await _is_set(ended, STOP_SECONDS)
 
@@ -123,6 +123,10 @@ class MountReader:
         finally:
             done.cancel()
 
+    def _stop_consumers(self) -> None:
+        for consumer in self._consumers:
+            consumer.stop()
+
     def _watch(self) -> None:
         seconds = self._counts.stuck[self.path] = self.stuck_seconds
         if seconds:
@@ -140,7 +144,7 @@ class MountReader:
         except BaseException as error:
             self._error = error
         finally:
-            self._consumer.stop()  # what is closed here is not gone
+            self._stop_consumers()  # what is closed here is not gone
             self._follower.close()
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(ended.set)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that is read for one consumer: one follower on the event loop, and those in threads."""
+"""All that is read: one follower on the event loop, and those in threads."""
 
 from __future__ import annotations
 

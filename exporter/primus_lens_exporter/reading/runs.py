@@ -9,28 +9,21 @@ longer ago when its files were found has none at all.
 from __future__ import annotations
 
 import math
-import os
 import time
-from collections.abc import Callable, Collection, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.run_info import RunInfo
-from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.consumer import Consumer, Holder
-from primus_lens_exporter.reading.read_errors import ReadErrors
-from primus_lens_exporter.reading.safe_open import SafeDirectory
 from primus_lens_exporter.reading.sequences import Sequences
-from primus_lens_exporter.reading.tenant import Tenant
 from primus_lens_exporter.reading.volume import Volume
 
 
 class Rank(Holder, Protocol):
     """The rank whose runs they are."""
 
-    tenant: Tenant
     volume: Volume
     sequences: Sequences
     is_current: bool
@@ -47,14 +40,13 @@ class End(NamedTuple):
 
 
 class Runs:
-    """The runs of one rank, as its processes describe them."""
+    """The runs of one rank, as its processes describe them, for one consumer."""
 
     def __init__(self, consumer: Consumer, rank: Rank, grace_seconds: float) -> None:
         self._consumer = consumer
         self._rank = rank
         self._grace = grace_seconds
-        self._read_errors = ReadErrors(rank.path, rank.tenant)
-        self._infos: dict[str, RunInfo] = {}
+        self._infos: Mapping[str, RunInfo] = {}
         self._waiting: set[str] = set()
         """Those that have something to tell."""
         self._added: Labels = ()
@@ -64,21 +56,18 @@ class Runs:
         """When there is next something to end; monotonic."""
         self._looked_for_older = False
 
-    def read(self, root: SafeDirectory, names: Collection[str]) -> None:
-        """Take over what the files say now."""
-        self._read_errors.keep({os.path.basename(name) for name in names})
-        infos = runs_file.read(root, names, self._read_errors)
-        kept = self._rank.tenant.keep_infos(len(self._infos), len(infos))
-        self._infos = dict(islice(infos.items(), kept))
-        self._waiting = set(self._infos)
+    def take_over(self, infos: Mapping[str, RunInfo]) -> None:
+        """What the files say now, by run id."""
+        self._infos = infos
+        self._waiting = set(infos)
         self._looked_for_older = False
 
     def close(self) -> None:
         """Nothing is kept any more."""
-        self._rank.tenant.keep_infos(len(self._infos), 0)
-        self._infos.clear()
+        self._infos = {}
         self._waiting.clear()
         self._ends.clear()
+        self.next_end = math.inf
 
     def logged(self, labels: Labels, added: Callable[[], Labels], records: list[Record]) -> None:
         """Records were delivered: describe their runs, if that has waited for them."""

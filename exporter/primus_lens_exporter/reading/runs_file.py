@@ -6,13 +6,15 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 
 import msgspec
 
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
+from primus_lens_exporter.reading.tenant import Tenant
 
 # Of one rank: the hook keeps 100 runs for each process, a kilobyte at most for each.
 MAX_BYTES = 1 << 20
@@ -35,6 +37,29 @@ class _Run(msgspec.Struct):
 
 NONE = RunInfo({}, {})
 _decoder = msgspec.json.Decoder(dict[str, _Run])
+
+
+class RunsFiles:
+    """What one rank's files tell, of as many runs as are kept for its tenant."""
+
+    def __init__(self, root: SafeDirectory, directory: str, tenant: Tenant) -> None:
+        self._root = root
+        self._directory = directory
+        self._tenant = tenant
+        self._read_errors = ReadErrors(f"{root.path}/{directory}", tenant)
+        self._kept = 0
+
+    def read(self, names: Collection[str]) -> dict[str, RunInfo]:
+        """By run id, as the files say it now."""
+        self._read_errors.keep(names)
+        paths = [f"{self._directory}/{name}" for name in names]
+        infos = read(self._root, paths, self._read_errors)
+        self._kept = self._tenant.keep_infos(self._kept, len(infos))
+        return dict(islice(infos.items(), self._kept))
+
+    def close(self) -> None:
+        """Nothing is kept any more."""
+        self._kept = self._tenant.keep_infos(self._kept, 0)
 
 
 def read(root: SafeDirectory, names: Iterable[str], errors: ReadErrors) -> dict[str, RunInfo]:

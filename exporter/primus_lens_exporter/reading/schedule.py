@@ -54,9 +54,11 @@ class Schedule(Watched):
 
     def due(self, now: float) -> bool:
         """Whether there may be something to read."""
-        if self._written or self.behind:
-            return True
-        return not self.listing.watched and now - self.busy_at < QUIET_SECONDS
+        return self.behind or self.may_have_grown(now, self.busy_at)
+
+    def may_have_grown(self, now: float, busy_at: float) -> bool:
+        """Whether a file may have, for a reader that had something to read at `busy_at`."""
+        return self._written or (not self.listing.watched and now - busy_at < QUIET_SECONDS)
 
     def scan_due(self, now: float) -> bool:
         """Whether it is time for a look at the directory."""

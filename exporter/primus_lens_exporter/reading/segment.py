@@ -9,12 +9,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Container
+import os
+from collections.abc import Sequence
 
+from primus_lens_exporter.reading.file_handle import FileHandle, FileId
 from primus_lens_exporter.reading.layout import METRICS_FILE
 from primus_lens_exporter.reading.listing import Entry
 from primus_lens_exporter.reading.safe_open import SafeDirectory
-from primus_lens_exporter.reading.tail import FileId, Tail
+from primus_lens_exporter.reading.tail import Tail
+
+GROWN, TRUNCATED, REPLACED = "grown", "truncated", "replaced"
 
 
 class State(enum.Enum):
@@ -25,43 +29,76 @@ class State(enum.Enum):
     DELETED = "deleted"  # nor does it have a name; closed once read to its end
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Segment:
     """One file that is followed."""
 
-    tail: Tail
+    handle: FileHandle
+    tails: Sequence[Tail]
+    """The place of each reader."""
+
     name: str
     """Where it was last seen, below the root."""
-
-    owner: str
-    """The process that wrote it, as it is in the name."""
 
     backlog: int
     """Bytes that were there when it was found."""
 
+    owner: str = ""
+    """The process that wrote it, as it is in the name."""
+
     state: State = State.LIVE
-    finished: bool = False
-    """Read to its end, and nobody will write it again."""
-
     key: str = ""
-    """What the consumer knows it by; empty until its first line is whole."""
+    """What consumers know it by; empty until its first line is whole."""
 
-    def begin(self, directory: str, others: Container[str], resume: Callable[[str], int]) -> bool:
-        """Its first lines were read: it has a key now. True if it goes on where `resume` says."""
-        self.key = f"{directory}/{self.tail.fingerprint}"
-        if self.key in others:  # two processes that began with the same line
-            self.key += self.owner
-        return self.tail.skip_to(resume(self.key))
+    seen: int = 0
+    """Time of modification at the last look, in nanoseconds."""
+
+    def look(self) -> str | None:
+        """Whether it has GROWN, or was TRUNCATED or REPLACED: then it is read anew."""
+        status = os.fstat(self.handle.fd)
+        cut = [tail for tail in self.tails if tail.offset > status.st_size]
+        if not cut and status.st_mtime_ns == self.seen:
+            return None
+        self.seen = status.st_mtime_ns
+        same = self.handle.holds(self.handle.head, 0)
+        if not same:
+            self.handle.head, self.key = b"", ""  # it begins with another line
+        for tail in cut if same else self.tails:
+            tail.restart()
+        if cut:
+            return TRUNCATED
+        return GROWN if same else REPLACED
+
+    def resume(self) -> None:
+        """There may be more to read."""
+        for tail in self.tails:
+            tail.finished = False
+
+    def go_on_from(self, other: Segment) -> bool:
+        """Have each reader go on where it was in `other`, if that begins with the same.
+
+        False if not, by its first bytes and the last ones that were read of it.
+        """
+        offset, last, _ = max(tail.place for tail in other.tails)
+        head = other.handle.head
+        if not (head and last) or self.handle.size < offset:
+            return False
+        if not (self.handle.holds(head, 0) and self.handle.holds(last, offset - len(last))):
+            return False
+        self.handle.head, self.key = head, other.key
+        for tail, before in zip(self.tails, other.tails, strict=True):
+            tail.place, tail.begun = before.place, before.begun
+        return True
 
     def reach(self, root: SafeDirectory) -> bool:
         """Have a descriptor; False when the name is another file's by now. Raises OSError."""
-        if self.tail.attached:
+        if self.handle.attached:
             return True
         if self.state is State.DELETED:
             return False
         fd, _ = root.open_regular(self.name)
         try:
-            self.tail.attach(fd)
+            self.handle.attach(fd)
         except ValueError:
             return False
         return True

@@ -14,17 +14,18 @@ import os
 from primus_lens_exporter.reading import segment
 from primus_lens_exporter.reading.consumer import PastFile
 from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.file_handle import FileHandle, FileId
 from primus_lens_exporter.reading.listing import Entry
 from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
-from primus_lens_exporter.reading.segment import Segment, State
+from primus_lens_exporter.reading.segment import REPLACED, TRUNCATED, Segment, State
 from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.tail import REPLACED, TRUNCATED, FileId, Tail
+from primus_lens_exporter.reading.tail import Tail
 from primus_lens_exporter.reading.tenant import Tenant
 
 
 class Segments:
-    """All files of a rank that are followed."""
+    """All files of a rank that are followed; a `reader` is the number of one of its readers."""
 
     def __init__(
         self,
@@ -33,8 +34,10 @@ class Segments:
         tenant: Tenant,
         settings: ReadingSettings,
         counts: Counts,
+        readers: int,
     ) -> None:
-        self.read_errors = ReadErrors(f"{root.path}/{directory}", tenant)
+        self.path = f"{root.path}/{directory}"
+        self.read_errors = ReadErrors(self.path, tenant)
         self.stale = False
         """Whether the names are no longer known to be right."""
         self._root = root
@@ -42,33 +45,35 @@ class Segments:
         self._tenant = tenant
         self._line_bytes = settings.limits_line_bytes
         self._events = counts.file_events
+        self._readers = readers
         self._files: dict[FileId, Segment] = {}
+        self._keys: set[str] = set()
+        """Those of the files of which something was read."""
 
     def __len__(self) -> int:
         return len(self._files)
 
-    @property
-    def behind(self) -> int:
+    def behind(self, reader: int) -> int:
         """Bytes that have not been read."""
-        return sum(file.tail.behind for file in self._files.values())
+        return sum(file.tails[reader].behind for file in self._files.values())
 
-    @property
-    def backlog_read(self) -> bool:
+    def backlog_read(self, reader: int) -> bool:
         """Whether all that was there when each file was found has been read."""
-        files = self._files.values()
-        return all(file.finished or file.tail.offset >= file.backlog for file in files)
+        tails = ((file.tails[reader], file.backlog) for file in self._files.values())
+        return all(tail.finished or tail.offset >= backlog for tail, backlog in tails)
 
-    def keys(self) -> set[str]:
-        """Those of the files of which something was read."""
-        return {file.key for file in self._files.values() if file.key}
-
-    def unfinished(self) -> dict[str, list[Segment]]:
+    def unfinished(self, reader: int) -> dict[str, list[Segment]]:
         """Those that may have more to read, by the process that wrote them, each oldest first."""
         found: dict[str, list[Segment]] = {}
         for file in self._files.values():
-            if not file.finished:
+            if not file.tails[reader].finished:
                 found.setdefault(file.owner, []).append(file)
         return found
+
+    def begin_again(self, reader: int) -> None:
+        """Have all read by a reader that has read nothing so far."""
+        for file in self._files.values():
+            file.tails[reader].restart()
 
     def follow(self, entries: list[Entry]) -> None:
         """Take over what a new listing of the directory says; entries have a status."""
@@ -86,8 +91,9 @@ class Segments:
                 rotated = number < math.inf
                 file.name = self._name(entry)
                 file.state = State.ROTATED if rotated else State.LIVE
-                file.finished = file.finished and rotated
-                listed[file.tail.id] = file
+                if not rotated:
+                    file.resume()
+                listed[file_id] = file
         self.delete_all()
         self._files = {**self._files, **listed}  # the deleted first: they are older
 
@@ -96,55 +102,65 @@ class Segments:
         written = False
         for file in self._files.values():
             if self.check(file):
-                written, file.finished = True, False
+                written = True
+                file.resume()
             self.let_go(file)
         return written
 
     def check(self, file: Segment) -> bool:
         """Whether a file has grown or was written anew; then it is read from its beginning."""
-        if not self._reach(file):
+        if not self.reach(file):
             return False
+        key = file.key
         try:
-            event = file.tail.look()
+            event = file.look()
         except OSError as error:
             self._refuse(file.name, error)
             return False
+        if file.key != key:
+            self._keys.discard(key)
         if event in (TRUNCATED, REPLACED):
-            file.key = ""  # it begins with another line
             self._events[event] += 1
         return event is not None
 
-    def next(self, file: Segment, most: int) -> bytes | None:
+    def next(self, file: Segment, tail: Tail, most: int) -> bytes | None:
         """The next lines of a file, about `most` bytes; None at its end, and where it fails."""
-        if not self._reach(file):
+        tail.drained = False
+        if not self.reach(file):
             return None
         try:
-            chunk = file.tail.read(most)
+            chunk = tail.read(most)
             if chunk is None and file.state is State.DELETED:
-                return file.tail.rest() or None
-            return chunk
+                chunk = tail.rest() or None
         except OSError as error:
             self._refuse(file.name, error)
             return None
+        if chunk and not file.key:
+            self._name_key(file)
+        return chunk
 
-    def at_end(self, file: Segment) -> bool:
-        """A file was read to its end; True if it is gone for good."""
+    def at_end(self, file: Segment, tail: Tail) -> bool:
+        """A reader came to the end of a file; True if it is gone for good."""
         if file.state is State.DELETED:
-            self._drop(file)
+            tail.finished = True
+            if all(each.finished for each in file.tails):
+                self._drop(file)
             return True
-        file.finished = file.state is State.ROTATED and file.tail.attached
+        tail.finished = file.state is State.ROTATED and tail.drained
         self.let_go(file)
         return False
 
     def let_go(self, file: Segment) -> None:
         """The pass is over for this file."""
         if not self._root.hold:
-            file.tail.detach()
+            file.handle.detach()
 
     def delete_all(self) -> None:
         """None of the files has a name any more; what is open is still read."""
         for file in self._files.values():
-            file.state, file.finished = State.DELETED, False
+            if file.state is not State.DELETED:
+                file.state = State.DELETED
+                file.resume()  # its last line may lack an end
 
     def past(self, most: int) -> list[PastFile]:
         """The newest files from which something was read, each with a new descriptor."""
@@ -156,6 +172,23 @@ class Segments:
         for file in list(self._files.values()):
             self._drop(file)
 
+    def reach(self, file: Segment) -> bool:
+        """Have a descriptor, if the file still has its name."""
+        try:
+            reached = file.reach(self._root)
+        except OSError as error:
+            self._refuse(file.name, error)
+            reached = False
+        self.stale = self.stale or not reached
+        return reached
+
+    def _name_key(self, file: Segment) -> None:
+        """Its first lines were read: it has a key now."""
+        key = f"{self.path}/{file.handle.fingerprint}"
+        # Two processes may have begun with the same line.
+        file.key = key + file.owner if key in self._keys else key
+        self._keys.add(file.key)
+
     def _name(self, entry: Entry) -> str:
         return f"{self._directory}/{entry.name}"
 
@@ -166,14 +199,16 @@ class Segments:
         name = self._name(entry)
         try:
             fd, status = self._root.open_regular(name)
-            file = Segment(Tail(fd, self._line_bytes), name, "", status.st_size)
+            handle = FileHandle(fd)
         except OSError as error:
             self._refuse(name, error)
             return None
-        if file.tail.id != segment.identify(entry):  # another one by now, perhaps a known one
-            file.tail.detach()
+        if handle.id != segment.identify(entry):  # another one by now, perhaps a known one
+            handle.detach()
             self.stale = True
             return None
+        tails = [Tail(handle, self._line_bytes) for _ in range(self._readers)]
+        file = Segment(handle, tails, name, status.st_size)
         self.read_errors.lift(entry.name)
         self._tenant.opened(hold=self._root.hold)
         self._events["opened"] += 1
@@ -186,39 +221,30 @@ class Segments:
         if before is None or before.name != file.name:  # renamed: it is listed as another
             return
         try:
-            if file.tail.go_on_from(before.tail):
-                file.key = before.key
+            if file.go_on_from(before):
                 self._drop(before)
+                self._keys.add(file.key)
         except OSError as error:
             self._refuse(file.name, error)
 
     def _again(self, file: Segment) -> PastFile | None:
         """None where it cannot be read now."""
-        if not self._reach(file):
+        if not self.reach(file):
             return None
         try:
-            return PastFile(file.tail.fingerprint, file.tail.another())
+            return PastFile(file.handle.fingerprint, file.handle.another())
         except OSError:
             return None
         finally:
             self.let_go(file)
-
-    def _reach(self, file: Segment) -> bool:
-        """Have a descriptor, if the file still has its name."""
-        try:
-            reached = file.reach(self._root)
-        except OSError as error:
-            self._refuse(file.name, error)
-            reached = False
-        self.stale = self.stale or not reached
-        return reached
 
     def _refuse(self, name: str, error: OSError) -> None:
         self.read_errors.note(os.path.basename(name), error)
         self.stale = True  # a lease, a mode, a second name: nothing tells that it has ended
 
     def _drop(self, file: Segment) -> None:
-        del self._files[file.tail.id]
-        file.tail.detach()
+        del self._files[file.handle.id]
+        self._keys.discard(file.key)
+        file.handle.detach()
         self._tenant.closed(hold=self._root.hold)
         self._events["closed"] += 1

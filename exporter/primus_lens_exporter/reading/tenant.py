@@ -9,7 +9,7 @@ counted, and the log names the tenant once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from primus_lens_toolkit.warn_once import WarnOnce
@@ -20,12 +20,11 @@ from primus_lens_exporter.model.quota import Quota
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.tail import CHUNK
+from primus_lens_exporter.reading.share import Share
 
 SHARE = 20  # looking at directories takes a twentieth of the time at most
 BURST_SECONDS = 1.0  # of which so much may be used at once
 
-MAX_SEQUENCES = 10_000  # runs whose count is remembered: about 3 MB
 MAX_INFOS = 10_000  # about 10 MB; the hook keeps a hundred for each process
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class Identities(Protocol):
 
 
 def node_quota(settings: ReadingSettings) -> Quota:
-    """Of the series of all tenants together."""
+    """Of the series of all tenants together, for one consumer."""
     return Quota(settings.limits_series_per_node, "series_per_node")
 
 
@@ -54,24 +53,19 @@ class Tenant:
         name: str,
         settings: ReadingSettings,
         counts: Counts,
-        node: Quota,
+        nodes: Sequence[Quota],
         open_files: OpenFiles,
         pods: Identities | None = None,
     ) -> None:
         self.name = name
-        self.quota = Quota(settings.limits_series_per_pod, "series_per_pod", node)
-        self.history_quota = Quota(settings.limits_trails_per_pod, "trails_per_pod")
-        self.sequence_quota = Quota(MAX_SEQUENCES, "sequences_per_pod")
-        self.part = 0
-        """Bytes that one of its ranks may read in this tick."""
+        self.shares = [Share(settings, node, self.limited) for node in nodes]
+        """What each consumer may use for it."""
         self.files = 0
         """Being followed now."""
         self.infos = 0
         """Descriptions of runs that are kept for it now."""
         self._held = 0
         self._open_files = open_files
-        self._bytes_left = 0
-        self._seconds_left = 0.0
         self._look_at = 0.0
         self._settings = settings
         self._counts = counts
@@ -118,24 +112,8 @@ class Tenant:
 
     def begin_tick(self, ranks: int) -> None:
         """A new share of reading, for so many ranks that have something to read."""
-        self._bytes_left = self._settings.limits_bytes_per_tick
-        self._seconds_left = self._settings.limits_seconds_per_tick
-        self.part = max(CHUNK, self._bytes_left // ranks)
-
-    def may_read(self) -> bool:
-        """Whether something of the share is left."""
-        if self._bytes_left <= 0:
-            self.limited("bytes_per_tick")
-        elif self._seconds_left <= 0:
-            self.limited("seconds_per_tick")
-        else:
-            return True
-        return False
-
-    def spent(self, size: int, seconds: float) -> None:
-        """What reading and decoding a chunk has cost."""
-        self._bytes_left -= size
-        self._seconds_left -= seconds
+        for share in self.shares:
+            share.begin_tick(ranks)
 
     def may_look(self, now: float) -> bool:
         """Whether one more of its directories may be looked at; `now` is monotonic."""
@@ -206,7 +184,7 @@ class Tenant:
 
 
 class Tenants:
-    """Makes tenants that share one node's quota of series, and one process's descriptors."""
+    """Makes tenants that share one node's quotas of series, and one process's descriptors."""
 
     def __init__(
         self,
@@ -214,19 +192,19 @@ class Tenants:
         counts: Counts,
         pods: Identities,
         open_files: OpenFiles,
-        node: Quota | None = None,
+        nodes: Sequence[Quota],
     ) -> None:
-        """`node`: the quota, where the tenants of other followers share it too."""
+        """`nodes`: the quota of each consumer; the tenants of other followers share them."""
         self._settings = settings
         self._counts = counts
         self._pods = pods
         self._open_files = open_files
-        self._node = node or node_quota(settings)
+        self._nodes = nodes
 
     def pod(self, uid: str) -> Tenant:
         """The pod with this UID."""
-        return Tenant(uid, self._settings, self._counts, self._node, self._open_files, self._pods)
+        return Tenant(uid, self._settings, self._counts, self._nodes, self._open_files, self._pods)
 
     def directory(self, name: str) -> Tenant:
         """Whoever writes to a plain directory."""
-        return Tenant(name, self._settings, self._counts, self._node, self._open_files)
+        return Tenant(name, self._settings, self._counts, self._nodes, self._open_files)

@@ -15,6 +15,8 @@ from support.serving import Exporter, record, until
 
 LIMITED = 'primus_lens_exporter_limited_total{limit="open_files"}'
 
+SPOOLED = "primus_lens_exporter_{}_spool_entries"
+
 
 def allowed(count):
     """A wrapper that lets a program have so many descriptors."""
@@ -39,6 +41,18 @@ def test_more_files_than_descriptors(tmp_path):
         assert exporter.series().count('key="loss"') == 32
         assert exporter.status("/-/ready") == 200
     assert exporter.log.count("too few file descriptors") == 1
+
+
+def test_a_file_costs_one_however_many_consumers_there_are(tmp_path, rank):
+    path = rank / "wandb_metrics.jsonl"
+    path.write_bytes(record(loss=1))
+    sending = "--remote-write.url=http://127.0.0.1:9/", "--otlp.endpoint=http://127.0.0.1:9/"
+    spools = [f"--{each}.spool-directory={tmp_path}" for each in ("remote-write", "otlp")]
+    with Exporter(rank.parents[1], *sending, *spools) as exporter:
+        held = f"/proc/{exporter.process.pid}/fd"
+        for protocol in "remote_write", "otlp":
+            until(lambda each=protocol: exporter.value(SPOOLED.format(each)))
+        assert [os.path.realpath(f"{held}/{fd}") for fd in os.listdir(held)].count(str(path)) == 1
 
 
 def test_a_scrape_works_without_a_descriptor_and_readiness_says_that_there_is_none(exporter):

@@ -10,17 +10,14 @@ import os
 import re
 
 import pytest
-from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading import runs_file
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.read_errors import ReadErrors
 from primus_lens_exporter.reading.safe_open import SafeDirectory
-from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.tenant import Tenants
 
 from support.hostile import FILE, Node
 from support.kubelet import rank, series
+from support.reading import tenants_of
 from support.serving import record, until
 
 PATIENCE = 60  # a look at what nobody tells of comes every thirty seconds
@@ -99,7 +96,7 @@ def test_lines_that_are_too_long(tmp_path):
 
 
 def a_tenant():
-    return Tenants(ReadingSettings(), Counts(), PodCache(), OpenFiles(1000)).directory("x")
+    return tenants_of(Counts()).directory("x")
 
 
 def test_looking_takes_a_twentieth_of_the_time():

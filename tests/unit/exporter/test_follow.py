@@ -2,16 +2,13 @@
 import time
 
 import pytest
-from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.reading.follow import Follower
-from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.sources import DirectorySource
-from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 
-from support.reading import Recorder
+from support.reading import Recorder, tenants_of
 from support.serving import record
 
 
@@ -21,9 +18,8 @@ def test_ready_as_soon_as_all_is_read(tmp_path, hold):
     rank.mkdir(parents=True)
     (rank / "wandb_metrics.jsonl").write_bytes(record())
     options, counts, watcher = ReadingSettings(), Counts(), Watcher()
-    tenants = Tenants(options, counts, PodCache(), OpenFiles(1000))
-    source = DirectorySource(str(tmp_path), tenants, options, watcher, hold=lambda: hold)
-    follower = Follower([source], Recorder(), options, counts, watcher)
+    source = DirectorySource(str(tmp_path), tenants_of(counts), options, watcher, hold=lambda: hold)
+    follower = Follower([source], [Recorder()], options, counts, watcher)
     list(follower.tick(time.monotonic()))
     follower.close()
     assert follower.ready

@@ -2,18 +2,15 @@
 import asyncio
 
 import pytest
-from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts, together
 from primus_lens_exporter.reading.follow import Follower
 from primus_lens_exporter.reading.loop_consumer import LoopConsumer
 from primus_lens_exporter.reading.mount_reader import MountReader
-from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.sources import DirectorySource
-from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 
-from support.reading import Recorder
+from support.reading import Recorder, tenants_of
 from support.sending import until
 from support.serving import record
 
@@ -43,9 +40,9 @@ class Keeper(Recorder):
 
 
 def mount_reader(source, consumer, counts, watcher):
-    proxy = LoopConsumer(consumer)
-    follower = Follower([source], proxy, OPTIONS, counts, watcher)
-    return MountReader("/x", follower, proxy, counts)
+    proxies = [LoopConsumer(consumer)]
+    follower = Follower([source], proxies, OPTIONS, counts, watcher)
+    return MountReader("/x", follower, proxies, counts)
 
 
 def test_what_ends_the_thread_is_raised_on_the_event_loop():
@@ -59,7 +56,7 @@ def test_what_ends_the_thread_is_raised_on_the_event_loop():
 
 def test_what_is_closed_at_the_end_is_not_forgotten(rank):
     consumer, counts = Keeper(), Counts()
-    tenants = Tenants(OPTIONS, counts, PodCache(), OpenFiles(1000))
+    tenants = tenants_of(counts)
     (rank / "wandb_metrics.jsonl").write_bytes(record())
 
     async def follow():

@@ -2,12 +2,11 @@
 import pytest
 from primus_lens_exporter.pods.cache import PodCache
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.reading.open_files import OpenFiles
 from primus_lens_exporter.reading.places import Kind, place, source
 from primus_lens_exporter.reading.settings import ReadingSettings
-from primus_lens_exporter.reading.tenant import Tenants
 from primus_lens_exporter.reading.watcher import Watcher
 
+from support.reading import tenants_of
 from support.serving import set_link
 
 
@@ -45,8 +44,7 @@ def test_which_are_read_apart(made, kind, name, can_hang, apart):
 
 def test_what_a_link_leads_to_is_held_where_it_cannot_hang(made):
     options = ReadingSettings()
-    tenants = Tenants(options, Counts(), PodCache(), OpenFiles(1000))
-    link, watcher = made / "latest", Watcher()
+    link, watcher, tenants = made / "latest", Watcher(), tenants_of(Counts())
     set_link(link, made / "local")
     found = source(place(Kind.DIRECTORY, link), PodCache(), tenants, options, watcher)
     seen = []
