@@ -14,7 +14,7 @@ from typing import NamedTuple
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.reading.decode import Batch
 from primus_lens_exporter.reading.segment import Segment
-from primus_lens_exporter.reading.shared_reads import Piece
+from primus_lens_exporter.reading.shared_reads import TOO_EARLY, Piece
 
 BATCH_RECORDS = 256
 
@@ -41,6 +41,8 @@ class Stream:
         """`next_lines` reads on in a file, line by line; None at its end."""
         self.head: Line | None = None
         """The next one; None at the end of all files."""
+        self.is_waiting = False
+        """Whether the head stands for lines that may not be read yet."""
         self._reader = reader
         self._next_lines = next_lines
         self._lines = self._read(files)
@@ -64,6 +66,11 @@ class Stream:
     def _read(self, files: list[Segment]) -> Iterator[Line]:
         for file in files:
             while (piece := self._next_lines(file)) is not None:
+                if piece is TOO_EARLY:
+                    self.is_waiting = True
+                    offset = file.tails[self._reader].offset
+                    yield Line(self._time, Batch([], {}, 0), file, offset, offset)
+                    return
                 end = piece.end.offset - piece.size
                 for batch in piece.batches:
                     start, end = end, end + batch.size
@@ -73,11 +80,13 @@ class Stream:
 
 
 def merged(streams: list[Stream]) -> Iterator[Line]:
-    """All lines, the oldest first. Whoever stops early stops the streams too."""
+    """All lines, the oldest first, up to those that wait. Whoever stops early stops the streams."""
     heap = [stream for stream in streams if stream.head is not None]
     heapq.heapify(heap)
     while heap:
         stream = heap[0]
+        if stream.is_waiting:
+            return
         line = stream.head
         assert line is not None
         stream.advance()  # before the line is handed out, so that a head never has been

@@ -22,9 +22,11 @@ from primus_lens_exporter.reading.runs import Runs
 from primus_lens_exporter.reading.segment import Segment, State
 from primus_lens_exporter.reading.segments import Segments
 from primus_lens_exporter.reading.sequences import Sequences
-from primus_lens_exporter.reading.shared_reads import Piece, SharedReads
+from primus_lens_exporter.reading.shared_reads import TOO_EARLY, Piece, SharedReads
 from primus_lens_exporter.reading.tenant import Tenant
 from primus_lens_exporter.reading.volume import Volume
+
+FRONT_SECONDS = 1.0  # a copy may bring the files of a directory in any order
 
 
 class RankReader:
@@ -133,6 +135,9 @@ class RankReader:
         for file in files:
             while left > 0 and self._may_read():
                 piece = self._next(file, reads, by_line=False)
+                if piece is TOO_EARLY:
+                    self._segments.let_go(file)
+                    return False
                 if piece is None:
                     self._at_end(file)
                     break
@@ -183,7 +188,7 @@ class RankReader:
             if left <= 0 or not self._may_read():
                 return False
         self._deliver(labels, *lines.take())
-        return True
+        return not any(stream.is_waiting for stream in streams)
 
     def _may_read(self) -> bool:
         return self._consumer.accepts(self) and self._share.may_read()
@@ -205,17 +210,32 @@ class RankReader:
         before = tail.place
         piece = reads.next(file, tail, by_line=by_line)
         if piece is not None and file.key and not tail.begun:
-            offset = self._consumer.resume(file.key)
-            if offset and not self._segments.reach(file):
+            piece = self._begin(file, reads, piece, by_line=by_line)
+            if not tail.begun:
                 tail.place = before
-                return None
-            tail.begun = True
-            if tail.skip_to(offset):
-                piece = reads.next(file, tail, by_line=by_line)
         if piece is not None:
             self.busy_at = reads.began_at
         self._share.spent(piece.size if piece else 0, clock() - started)
         return piece
+
+    def _begin(
+        self, file: Segment, reads: SharedReads, first: Piece, *, by_line: bool
+    ) -> Piece | None:
+        """The first lines of a file are there: begin with it where the consumer says."""
+        tail, offset = file.tails[self._number], self._consumer.resume(file.key)
+        if offset and not self._segments.reach(file):
+            return None
+        if not offset and self._is_early(file, first, reads.began_at):
+            return TOO_EARLY
+        tail.begun = True
+        return reads.next(file, tail, by_line=by_line) if tail.skip_to(offset) else first
+
+    def _is_early(self, file: Segment, first: Piece, now: float) -> bool:
+        """Whether lines are missing in front of a file that may be on their way."""
+        if now - self._segments.opened_at >= FRONT_SECONDS:
+            return False
+        records = [record for batch in first.batches for record in batch.records]
+        return not self.sequences.follows(file.owner, records)
 
     def _at_end(self, file: Segment) -> None:
         if self._segments.at_end(file, file.tails[self._number]) and file.key:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 
 from primus_lens_exporter.reading import segment
 from primus_lens_exporter.reading.consumer import PastFile
@@ -46,6 +47,8 @@ class Segments:
         self._line_bytes = settings.limits_line_bytes
         self._events = counts.file_events
         self._readers = readers
+        self.opened_at = -math.inf
+        """When a file was last opened that had not been there before; monotonic."""
         self._files: dict[FileId, Segment] = {}
         self._keys: set[str] = set()
         """Those of the files of which something was read."""
@@ -212,6 +215,7 @@ class Segments:
         self.read_errors.lift(entry.name)
         self._tenant.opened(hold=self._root.hold)
         self._events["opened"] += 1
+        self.opened_at = time.monotonic()
         self._take_place(file, before.get(name))
         self.let_go(file)
         return file

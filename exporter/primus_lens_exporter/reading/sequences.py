@@ -79,6 +79,14 @@ class Sequences:
         known.newest = max(known.newest, record.timestamp)
         return True
 
+    def follows(self, owner: str, records: list[Record]) -> bool:
+        """Whether none is missing between what was there and these; True if nothing tells."""
+        first = next((record for record in records if record.seq is not None), None)
+        if first is None or first.seq is None:
+            return True
+        known = self._runs.get(first.run, {}).get(owner)
+        return first.seq <= (known.seq if known else 0) + 1
+
     def close(self) -> None:
         """Nothing is remembered any more."""
         self._quota.give_back(self._used)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from primus_lens_exporter.reading.decode import Batch
 from primus_lens_exporter.reading.segment import Segment
 from primus_lens_exporter.reading.segments import Segments
-from primus_lens_exporter.reading.tail import CAREFUL_CHUNK, CHUNK, Place, Tail
+from primus_lens_exporter.reading.tail import BEGINNING, CAREFUL_CHUNK, CHUNK, Place, Tail
 
 KEPT_BYTES = 16 * CHUNK  # several processes' lines are merged from as many chunks
 
@@ -35,6 +35,10 @@ class Piece(NamedTuple):
     end: Place
     drained: bool
     """Whether it was read up to the end of the file."""
+
+
+TOO_EARLY = Piece([], 0, BEGINNING, drained=False)
+"""In the place of lines that may not be read yet."""
 
 
 class SharedReads:

@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import time
 
 import pytest
 
@@ -17,8 +18,12 @@ def directory(tmp_path):
     return directory
 
 
-def lines(steps, size=0):
-    rows = ({"timestamp": step, "data": {"x": "." * size}, "step": step} for step in steps)
+def lines(steps, size=0, numbered=False):
+    rows = (
+        {"timestamp": step, "data": {"x": "." * size}, "step": step}
+        | ({"seq": step} if numbered else {})
+        for step in steps
+    )
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
@@ -80,3 +85,31 @@ def test_bad_lines_in_between_cost_only_themselves(tmp_path, directory):
     (directory / "wandb_metrics.jsonl").write_bytes(b"{\n" + lines([1]) + b"\n[]\n" + lines([3]))
     (directory / "wandb_metrics.p1.jsonl").write_bytes(lines([2]) + b"{nonsense")
     assert read(tmp_path).numbers == [1, 2, 3]
+
+
+@pytest.mark.parametrize("other", [[], [2.5, 9.5]])
+def test_a_copy_may_bring_the_files_in_any_order(tmp_path, directory, other):
+    """Later lines of another process wait too."""
+    reader = Reader(tmp_path, first := Recorder(), second := Recorder(), hold=True)
+    copied = [("", [7, 8]), (".p7", other), (".3", [5, 6]), (".1", [1, 2]), (".2", [3, 4])]
+    for name, steps in copied:
+        numbered = name != ".p7"
+        (directory / f"wandb_metrics{name}.jsonl").write_bytes(lines(steps, numbered=numbered))
+        reader.now = time.monotonic()
+        reader.rank.scan(reader.now)
+        for _ in range(4):
+            reader.read()
+    reader.close()
+    assert first.numbers == second.numbers == sorted([*range(1, 9), *other])
+
+
+def test_lines_that_do_not_come_are_waited_for_a_second(tmp_path, directory):
+    reader = Reader(tmp_path, recorder := Recorder(), hold=True)
+    (directory / "wandb_metrics.2.jsonl").write_bytes(lines([3, 4], numbered=True))
+    for seconds in 0, 0.9, 1.1:
+        reader.now = time.monotonic() if seconds == 0 else reader.now
+        reader.rank.scan(reader.now)
+        reader.now += seconds
+        reader.read()
+        assert bool(recorder.numbers) == (seconds > 1)
+    reader.close()
