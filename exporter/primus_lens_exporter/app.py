@@ -69,7 +69,8 @@ async def serve(settings: Settings) -> None:
     keep_freed_memory()
     _warn_of_misplaced(settings)
     telemetry, pods = Telemetry(), PodCache()
-    sampling = Sampling(settings, settings, settings.limits_series_per_pod)
+    counts = telemetry.new_counts()
+    sampling = Sampling(settings, settings, settings.limits_series_per_pod, counts)
     store = Store(settings, time.time())
     async with contextlib.AsyncExitStack() as stack:
         if settings.of_pods:
@@ -77,7 +78,7 @@ async def serve(settings: Settings) -> None:
             stack.callback(informer.stop)
         outboxes = _outboxes(settings, telemetry)
         consumers = [sampling.before(store, telemetry.registry), *map(sampling.before, outboxes)]
-        readers = _readers(consumers, settings, telemetry.new_counts, pods, open_files)
+        readers = _readers(consumers, settings, counts, telemetry.new_counts, pods, open_files)
         stack.callback(readers.close)
         for outbox in outboxes:
             stack.push_async_callback(outbox.close)  # before the readers let go of their files
@@ -156,6 +157,7 @@ def _warn_if_misplaced(place: Place) -> None:
 def _readers(
     consumers: Sequence[Consumer],
     settings: Settings,
+    counts: Counts,
     new_counts: Callable[[], Counts],
     pods: PodCache,
     open_files: OpenFiles,
@@ -174,12 +176,12 @@ def _readers(
     for each in _places(settings):
         if each.apart:
             open_files.add(DESCRIPTORS)
-            counts, proxies = new_counts(), [LoopConsumer(consumer) for consumer in consumers]
-            reading = follower([each], proxies, counts)
-            mounts.append(MountReader(each.path, reading, proxies, counts))
+            apart, proxies = new_counts(), [LoopConsumer(consumer) for consumer in consumers]
+            reading = follower([each], proxies, apart)
+            mounts.append(MountReader(each.path, reading, proxies, apart))
         else:
             local.append(each)
-    return Readers(follower(local, consumers, new_counts()), mounts)
+    return Readers(follower(local, consumers, counts), mounts)
 
 
 def _places(settings: Settings) -> Iterator[Place]:

@@ -4,6 +4,7 @@
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.sampling.config import load
 from primus_lens_exporter.sampling.rules import Rules
 from primus_lens_exporter.sampling.sampler import Sampler
@@ -22,6 +23,7 @@ class Kept(Consumer):
         self.calls = []
         self.left_out = []
         self.accepting = True
+        self.faulty = None  # the name of a pod
 
     def accepts(self, holder):
         return self.accepting
@@ -31,6 +33,7 @@ class Kept(Consumer):
 
     def take_aggregates(self, labels, run_id, rounds, holders):
         assert holders
+        assert dict(labels)["pod"] != self.faulty
         self.rounds += [(dict(labels), run_id, each) for each in rounds]
 
     def end_aggregates(self, labels, run_id):
@@ -61,19 +64,21 @@ class Pod:
         path = directory / "sampling.yaml"
         path.write_text(f"rules: [{rules}]")
         self.kept = Kept()
+        self.counts = Counts()
         self.now = START
         rules = Rules(load(path), SeriesRules())
-        self.sampler = Sampler(self.kept, rules, keys, values, lambda: self.now)
+        self.sampler = Sampler(self.kept, rules, keys, values, self.counts, lambda: self.now)
         self.ranks = {}
 
-    def labels(self, rank):
-        return (("namespace", "n"), ("pod", "p"), ("node_rank", "0"), ("local_rank", str(rank)))
+    def labels(self, rank, name="p"):
+        return (("namespace", "n"), ("pod", name), ("node_rank", "0"), ("local_rank", str(rank)))
 
     def holder(self, rank):
         return self.ranks.setdefault(rank, Holder())
 
-    def take(self, *records, rank=0):
-        self.sampler.take(self.labels(rank), list(records), {"file": 0}, self.holder(rank))
+    def take(self, *records, rank=0, name="p"):
+        holder = self.holder(rank)
+        self.sampler.take(self.labels(rank, name), list(records), {"file": 0}, holder)
 
     @property
     def waiting(self):

@@ -18,6 +18,8 @@ from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.rounds import Round
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.consumer import Consumer, Holder
+from primus_lens_exporter.reading.counts import Counts
+from primus_lens_exporter.reading.faults import isolated
 from primus_lens_exporter.reading.time_slices import in_slices
 from primus_lens_exporter.sampling.pod import Pod, PodRun
 from primus_lens_exporter.sampling.rules import REASONS, Rules
@@ -35,14 +37,19 @@ class Sampler(Consumer):
         rules: Rules,
         keys: int,
         values: int,
+        counts: Counts,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Of each pod, at most so many keys are remembered, and so many values wait."""
+        """Of each pod, at most so many keys are remembered, and so many values wait.
+
+        `counts`: of reading, where faults are counted.
+        """
         self.left_out: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Values, by the word of the file that left them out."""
         self._consumer = consumer
         self._rules = rules
         self._bounds = keys, values
+        self._counts = counts
         self._clock = clock
         self._pods: dict[Labels, Pod] = {}
         self._labels: dict[Holder, Labels] = {}
@@ -56,12 +63,9 @@ class Sampler(Consumer):
     def emit(self) -> Iterator[None]:
         """Hand on the aggregates that wait for nobody by now, in short steps."""
         for labels, pod in list(self._pods.items()):
-            for run_id, run in list(pod.runs.items()) if pod.waiting.values else ():
-                for key, aligned in list(run.keys.items()):
-                    if pod.runs.get(run_id) is run:  # else it has ended meanwhile
-                        rounds = pod.complete({key: aligned}, self._clock())
-                        self._hand_on(labels, run_id, run, rounds)
-                        yield
+            if pod.waiting.values:
+                with isolated(self._counts, next(iter(pod.thinning)).path):
+                    yield from self._emit(labels, pod)
 
     def accepts(self, holder: Holder) -> bool:
         labels = self._labels.get(holder)
@@ -119,6 +123,14 @@ class Sampler(Consumer):
             if not pod.thinning:
                 del self._pods[pod_labels]
         self._consumer.release(holder)
+
+    def _emit(self, labels: Labels, pod: Pod) -> Iterator[None]:
+        for run_id, run in list(pod.runs.items()):
+            for key, aligned in list(run.keys.items()):
+                if pod.runs.get(run_id) is run:  # else it has ended meanwhile
+                    rounds = pod.complete({key: aligned}, self._clock())
+                    self._hand_on(labels, run_id, run, rounds)
+                    yield
 
     def _leave_aggregates(self, labels: Labels, pod: Pod, run_id: str, holder: Holder) -> None:
         """A rank logs to the run no more; with the last one, its aggregates end."""

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from primus_lens_exporter.model.errors import ExporterError
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.sampling.config import SamplingError, load
 from primus_lens_exporter.sampling.rules import Rules
 from primus_lens_exporter.sampling.sampler import Sampler
@@ -25,8 +26,11 @@ class CannotSample(ExporterError, CannotStart):
 class Sampling:
     """Without a file, nothing stands before a consumer, and nothing is counted."""
 
-    def __init__(self, settings: SamplingSettings, keys: SeriesRules, keys_per_pod: int) -> None:
-        """Raises CannotSample."""
+    def __init__(
+        self, settings: SamplingSettings, keys: SeriesRules, keys_per_pod: int, counts: Counts
+    ) -> None:
+        """`counts`: of reading, where faults are counted. Raises CannotSample."""
+        self._counts = counts
         self._samplers: list[Sampler] = []
         self._rules: Rules | None = None
         self._bounds = keys_per_pod, settings.limits_waiting_values_per_pod
@@ -42,7 +46,7 @@ class Sampling:
         """What takes records for a consumer; its counts are on the page of `registry`."""
         if self._rules is None:
             return consumer
-        sampler = Sampler(consumer, self._rules, *self._bounds)
+        sampler = Sampler(consumer, self._rules, *self._bounds, self._counts)
         self._samplers.append(sampler)
         if registry is not None:
             registry.register(SamplingSeries(sampler.left_out))

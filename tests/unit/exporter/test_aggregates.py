@@ -156,6 +156,19 @@ def test_many_keys_are_handed_on_in_short_steps_and_none_after_the_end(pod):
     assert len(pod.kept.rounds) == 10
 
 
+def test_a_fault_with_one_pod_costs_the_others_nothing(pod):
+    pod = pod(ranks=2)
+    for rank, name in enumerate("ppqq"):
+        pod.take(row(0, other=1), rank=rank, name=name)
+    pod.take(row(1, loss=1), rank=0)
+    pod.take(row(1, loss=1), rank=2, name="q")
+    pod.now += 12
+    pod.kept.faulty = "p"
+    assert list(pod.sampler.emit()) == [None]
+    assert [labels["pod"] for labels, _, _ in pod.kept.rounds] == ["q"]
+    assert pod.counts.faults == 1
+
+
 def test_a_rank_that_has_more_to_read_is_waited_for(pod):
     pod = pod(ranks=2)
     pod.take(row(1, loss=1), rank=0)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from primus_lens_exporter.model.record import Record
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.reading.consumer import Consumer
+from primus_lens_exporter.reading.counts import Counts
 from primus_lens_exporter.sampling.settings import SamplingSettings
 from primus_lens_exporter.sampling.setup import Sampling
 
@@ -223,6 +224,6 @@ def test_a_run_without_series_has_no_rules_either(pod):
 
 
 def test_without_a_file_nothing_stands_before_a_consumer():
-    sampling, consumer = Sampling(SamplingSettings(), SeriesRules(), 1), Consumer()
+    sampling, consumer = Sampling(SamplingSettings(), SeriesRules(), 1, Counts()), Consumer()
     assert sampling.before(consumer) is consumer
     assert sampling.work() == []
