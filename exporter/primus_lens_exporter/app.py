@@ -39,6 +39,7 @@ from primus_lens_exporter.reading.tenant import Tenants, node_quota
 from primus_lens_exporter.reading.watcher import Watcher
 from primus_lens_exporter.remote_write import setup as remote_write
 from primus_lens_exporter.sampling.setup import Sampling
+from primus_lens_exporter.seccomp import refuse_handles
 from primus_lens_exporter.sending.outbox import Outbox
 from primus_lens_exporter.series.store import Store
 from primus_lens_exporter.serving.page import Page
@@ -62,6 +63,7 @@ async def serve(settings: Settings) -> None:
 
     Raises CannotListen, CannotSample, CannotSend, NoOpenat2, NotConfigured, TooFewDescriptors.
     """
+    refuse_handles()
     require_openat2()
     parts = descriptors.parts(settings.web_max_connections)
     settings = dataclasses.replace(settings, web_max_connections=parts.connections)
