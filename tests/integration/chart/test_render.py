@@ -154,6 +154,31 @@ def test_webhook_and_exporter_agree_where_records_are(case, kubelet, source):
     assert (asked.get("--inject.claim-name") or asked.get("--inject.host-path")) == wanted
 
 
+def contexts(case):
+    """The pods of a release, those of `helm test` too, and every security context in them."""
+    for document in charting.documents(CASES[case]):
+        spec = document if document["kind"] == "Pod" else document.get("spec", {}).get("template")
+        if spec:
+            pod = spec["spec"]
+            containers = pod["containers"] + pod.get("initContainers", [])
+            yield pod, [each["securityContext"] for each in (pod, *containers)]
+
+
+@pytest.mark.parametrize("case", ["gke-autopilot", "openshift"])
+def test_on_clusters_that_refuse_it_nothing_is_asked_of_the_node(case):
+    for pod, found in contexts(case):
+        assert not any("hostPath" in volume for volume in pod.get("volumes", ()))
+        assert found[0]["runAsNonRoot"] is True
+        assert all("add" not in each["capabilities"] for each in found[1:])
+    assert "pod-security.kubernetes.io/enforce" in helm.notes({})
+    assert "pod-security.kubernetes.io/enforce" not in helm.notes(CASES[case])
+
+
+def test_on_openshift_users_are_left_to_the_cluster():
+    for _, found in contexts("openshift"):
+        assert not any({"runAsUser", "runAsGroup", "fsGroup"} & each.keys() for each in found)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_exporter_knows_every_flag_that_it_is_given(case):
     if CASES[case].get("exporter", {}).get("enabled", True):

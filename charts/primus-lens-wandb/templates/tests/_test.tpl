@@ -28,9 +28,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
+    runAsNonRoot: true # as the user of the image, or of the cluster's choice (OpenShift)
     seccompProfile:
       type: RuntimeDefault
   containers:
