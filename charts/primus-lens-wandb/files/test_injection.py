@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """For `helm test`: a pod that asks for it comes back mutated.
 
-It is asked for as a dry run, so nothing is created. Only Python's standard library is there.
+It is asked for as a dry run, so nothing is created. At the end, however it ends, the right to ask
+is given back. Only Python's standard library is there.
 """
 
 import json
@@ -16,8 +17,9 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 SECONDS = 60
 
 
-def pod():
+def pod(resources):
     container = {"name": "train", "image": "train", "command": ["python3", "train.py"]}
+    container["resources"] = resources  # a ResourceQuota of the namespace may want them
     security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     container["securityContext"] = {
         "allowPrivilegeEscalation": False,
@@ -34,14 +36,17 @@ def pod():
     }
 
 
-def created(server, namespace):
-    """The pod, as the API server would have stored it."""
+def answer(method, path, document=None):
+    """What the API server answers to a request in the name of this pod."""
+    host = os.environ["KUBERNETES_SERVICE_HOST"]
+    host = f"[{host}]" if ":" in host else host
     with open(f"{ACCOUNT}/token") as file:
         token = file.read()
     request = urllib.request.Request(
-        f"{server}/api/v1/namespaces/{namespace}/pods?dryRun=All",
-        json.dumps(pod()).encode(),
+        f"https://{host}:{os.environ['KUBERNETES_SERVICE_PORT']}{path}",
+        json.dumps(document).encode() if document else None,
         {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        method=method,
     )
     context = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
     with urllib.request.urlopen(request, timeout=10, context=context) as response:
@@ -59,24 +64,39 @@ def complaint(pod):
     return "" if "primus-lens-hook" in names else "the pod has no init container primus-lens-hook"
 
 
-def main(namespace):
-    host = os.environ["KUBERNETES_SERVICE_HOST"]
-    host = f"[{host}]" if ":" in host else host
-    server = f"https://{host}:{os.environ['KUBERNETES_SERVICE_PORT']}"
+def failure(namespace, resources):
+    """Why no pod came back injected in a minute; empty if one did."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            wrong = complaint(created(server, namespace))
+            path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+            wrong = complaint(answer("POST", path, pod(resources)))
         except urllib.error.HTTPError as error:
             wrong = f"the API server refuses the pod: {error.read().decode(errors='replace')}"
         except OSError as error:
             wrong = f"the API server does not answer: {error}"
-        if not wrong:
-            return print(f"A labelled pod in {namespace} is injected.")
-        if time.monotonic() > deadline:
-            return sys.exit(wrong)
+        if not wrong or time.monotonic() > deadline:
+            return wrong
         time.sleep(2)
 
 
+def give_back(namespace, binding):
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings/{binding}"
+    try:
+        answer("DELETE", path)
+    except OSError as error:
+        print(f"Cannot delete the RoleBinding {binding} in {namespace}: {error}")
+
+
+def main(namespace, resources, binding):
+    try:
+        wrong = failure(namespace, json.loads(resources))
+    finally:
+        give_back(namespace, binding)
+    if wrong:
+        sys.exit(wrong)
+    print(f"A labelled pod in {namespace} is injected.")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -141,6 +141,10 @@ httpGet:
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled -}}
 {{- fail "podMonitor and serviceMonitor would scrape everything twice: enable one of them" -}}
 {{- end -}}
+{{- $webhook := .Values.webhook -}}
+{{- if has (int $webhook.metricsPort) (list (int $webhook.port) 443) -}}
+{{- fail (printf "webhook.metricsPort is %d, which is the port of the webhook itself or of its Service: take another one" (int $webhook.metricsPort)) -}}
+{{- end -}}
 {{- if and (eq .Values.records.type "persistentVolumeClaim") (not .Values.records.claimName) -}}
 {{- fail "records.type is persistentVolumeClaim: name the claim in records.claimName" -}}
 {{- end -}}
@@ -197,7 +201,7 @@ would be refused. So a change of mode is another object, and the old one goes.
 {{- end }}
 - --inject.image-pull-policy={{ .Values.image.pullPolicy }}
 {{- range .Values.injection.imagePullSecrets }}
-- --inject.image-pull-secrets={{ . }}
+- --inject.image-pull-secrets={{ .name }}
 {{- end }}
 - --inject.python-env={{ .Values.injection.pythonEnv }}
 - --inject.ranks={{ int64 .Values.injection.ranks }}

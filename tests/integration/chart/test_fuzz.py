@@ -124,13 +124,13 @@ BY_NAME = {
     "hostNetwork": TRUTH,
     "hostPath": PATHS,
     "imagePullSecrets": SECRETS,
-    "injection.imagePullSecrets": st.lists(NAMES, max_size=2),
     "imageRegistry": st.sampled_from(["", "registry.example:5000/a"]),
     "initCpu": QUANTITIES,
     "initMemory": QUANTITIES,
     "interval": DURATION,
     "issuerRef": st.just({}),
     "kubeletRoot": PATHS,
+    "labelLimit": COUNTS,
     "labels": LABELS,
     "livenessProbe": PROBES,
     "logFormat": st.sampled_from(["logfmt", "json"]),
@@ -154,6 +154,7 @@ BY_NAME = {
     "podLabels": LABELS,
     "podLabelsInRunInfo": st.lists(TEXTS.filter(bool), max_size=2),
     "podSecurityContext": SECURITY,
+    "podTargetLabels": st.lists(LABEL, max_size=2),
     "port": PORTS,
     "priorityClassName": st.one_of(st.just(""), NAMES),
     "prometheus": st.lists(PEER, min_size=1, max_size=2),  # none would be everybody
@@ -182,6 +183,7 @@ BY_NAME = {
     "spoolBytes": st.integers(1, 1 << 45),
     "spoolHostPath": st.one_of(st.just(""), PATHS),
     "systemMetrics": TRUTH,
+    "targetLimit": COUNTS,
     "tag": st.one_of(st.just(""), LABEL),
     "terminationGracePeriodSeconds": COUNTS,
     "timeoutSeconds": st.integers(1, 5),
@@ -223,7 +225,8 @@ SOME = (
 
 def sensible(values):
     monitors = [values.get(kind, {}).get("enabled") for kind in ("podMonitor", "serviceMonitor")]
-    return not all(monitors)
+    webhook = {"port": 9443, "metricsPort": 10472, **values.get("webhook", {})}
+    return not all(monitors) and webhook["metricsPort"] not in (443, webhook["port"])
 
 
 @pytest.mark.exhaustive

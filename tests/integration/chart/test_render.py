@@ -2,10 +2,12 @@
 """What Helm renders: valid for each Kubernetes, with names that fit, and nothing else's."""
 
 import argparse
+import json
 import re
 import runpy
 import subprocess
 
+import helm_python
 import pytest
 import yaml
 from primus_lens_exporter.sampling.config import load
@@ -17,6 +19,7 @@ from primus_lens_webhook.settings import Settings as WebhookSettings
 
 from support.chart import charting, helm, manifests
 from support.chart.charting import CASES, container, flags, found, pod
+from support.repository import ROOT
 
 LONGEST = "r" * 52
 
@@ -89,11 +92,51 @@ def test_the_charts_version_of_the_app_is_ours():
     assert helm.loaded().metadata["appVersion"] == __version__
 
 
+def test_a_released_chart_says_where_it_comes_from(tmp_path):
+    subprocess.run(["cp", "-r", "--parents", "charts", tmp_path], check=True, cwd=ROOT)
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = workflow["jobs"]["package"]["steps"]
+    [step] = [each for each in steps if each.get("name") == "complete Chart.yaml"]
+    values = {"REPOSITORY": "Team/lens", "HOME_PAGE": "https://git.example/Team/lens"}
+    command = [step["shell"], "-e", "-c", step["run"]]
+    subprocess.run(command, check=True, cwd=tmp_path, env=values | {"VERSION": "v1.2.3"})
+    chart = helm_python.Chart.load(tmp_path / "charts" / "primus-lens-wandb").metadata
+    assert chart["home"] == chart["sources"][0] == "https://git.example/Team/lens"
+    assert (ROOT / chart["icon"].removeprefix(f"{chart['home']}/raw/v1.2.3/")).is_file()
+    [image] = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert image["image"] == "ghcr.io/team/lens:1.2.3"
+    links = yaml.safe_load(chart["annotations"]["artifacthub.io/links"])
+    assert all(each["url"].startswith(chart["home"]) for each in links)
+
+
 @pytest.mark.parametrize(
     ("version", "api"), [("1.20", "policy/v1beta1"), ("1.21", "policy/v1"), ("1.36", "policy/v1")]
 )
 def test_the_disruption_budget_is_of_the_api_that_is_there(version, api):
     assert found(version=version)["PodDisruptionBudget", "webhook"]["apiVersion"] == api
+
+
+@pytest.mark.parametrize(("version", "policy"), [("1.26", None), ("1.27", "AlwaysAllow")])
+def test_a_webhook_that_is_not_ready_keeps_no_node_from_being_drained(version, policy):
+    budget = found(version=version)["PodDisruptionBudget", "webhook"]["spec"]
+    assert budget.get("unhealthyPodEvictionPolicy") == policy
+
+
+def test_tests_have_requests_and_limits_for_namespaces_with_a_quota():
+    for name in "metrics", "injection":
+        [container] = found()["Pod", name]["spec"]["containers"]
+        given = container["resources"]
+        assert given["requests"].keys() == given["limits"].keys() == {"cpu", "memory"}
+    # The dry run is counted too.
+    script = runpy.run_path(str(charting.CHART / "files" / "test_injection.py"))
+    _, resources, _ = container["args"]
+    [train] = script["pod"](json.loads(resources))["spec"]["containers"]
+    assert train["resources"] == given
+
+
+def test_the_secrets_of_injected_pods_are_objects_as_all_others():
+    arguments = container(CASES["registry"], "webhook")["args"]
+    assert "--inject.image-pull-secrets=training-pull" in arguments
 
 
 @pytest.mark.parametrize("case", ["cert-manager", "existing-certificate"])
@@ -115,6 +158,7 @@ def test_rights_are_no_more_than_the_readme_says():
     assert sorted(rules) == [
         ("exporter", ["pods"], ["list", "watch"], False),
         ("test", ["pods"], ["create"], False),
+        ("test", ["rolebindings"], ["delete"], True),
         ("webhook", ["mutatingwebhookconfigurations"], ["get", "patch"], True),
         ("webhook", ["secrets"], ["create"], False),
         ("webhook", ["secrets"], ["get", "update"], True),
@@ -155,28 +199,28 @@ def test_webhook_and_exporter_agree_where_records_are(case, kubelet, source):
 
 
 def contexts(case):
-    """The pods of a release, those of `helm test` too, and every security context in them."""
+    """Of each pod, those of `helm test` too: its spec, and its own and its containers' contexts."""
     for document in charting.documents(CASES[case]):
         spec = document if document["kind"] == "Pod" else document.get("spec", {}).get("template")
         if spec:
-            pod = spec["spec"]
-            containers = pod["containers"] + pod.get("initContainers", [])
-            yield pod, [each["securityContext"] for each in (pod, *containers)]
+            spec = spec["spec"]
+            containers = spec["containers"] + spec.get("initContainers", [])
+            yield spec, [each["securityContext"] for each in (spec, *containers)]
 
 
 @pytest.mark.parametrize("case", ["gke-autopilot", "openshift"])
 def test_on_clusters_that_refuse_it_nothing_is_asked_of_the_node(case):
-    for pod, found in contexts(case):
-        assert not any("hostPath" in volume for volume in pod.get("volumes", ()))
-        assert found[0]["runAsNonRoot"] is True
-        assert all("add" not in each["capabilities"] for each in found[1:])
+    for spec, (own, *containers) in contexts(case):
+        assert not any("hostPath" in volume for volume in spec.get("volumes", ()))
+        assert own["runAsNonRoot"] is True
+        assert all("add" not in each["capabilities"] for each in containers)
     assert "pod-security.kubernetes.io/enforce" in helm.notes({})
     assert "pod-security.kubernetes.io/enforce" not in helm.notes(CASES[case])
 
 
 def test_on_openshift_users_are_left_to_the_cluster():
-    for _, found in contexts("openshift"):
-        assert not any({"runAsUser", "runAsGroup", "fsGroup"} & each.keys() for each in found)
+    for _, given in contexts("openshift"):
+        assert not any({"runAsUser", "runAsGroup", "fsGroup"} & each.keys() for each in given)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -246,13 +290,17 @@ def test_the_test_of_the_release_tells_an_injected_pod(annotations, init, words)
     complaint = script["complaint"](pod)
     assert words in complaint
     assert bool(complaint) == bool(words)
-    assert script["pod"]()["metadata"]["labels"] == {contract.LABEL: "enabled"}
+    assert script["pod"]({})["metadata"]["labels"] == {contract.LABEL: "enabled"}
 
 
 @pytest.mark.parametrize("case", ["pod-monitor", "service-monitor"])
 def test_monitors_keep_the_labels_of_the_training(case):
     kind = "PodMonitor" if case == "pod-monitor" else "ServiceMonitor"
     monitor = found(CASES[case])[kind, "exporter"]["spec"]
+    limits = {name: monitor.get(name) for name in ("sampleLimit", "targetLimit", "labelLimit")}
+    given = CASES[case]["podMonitor" if case == "pod-monitor" else "serviceMonitor"]
+    assert limits == {name: given.get(name) for name in limits}
+    assert monitor.get("podTargetLabels") == given.get("podTargetLabels")
     [endpoint] = monitor.get("podMetricsEndpoints") or monitor["endpoints"]
     assert endpoint["honorLabels"] is True
     assert monitor["selector"]["matchLabels"].items() <= pod({})["metadata"]["labels"].items()

@@ -75,6 +75,7 @@ def test_the_default_values_fit_the_schema():
         ({"exporter": {"podLabels": {"a b": "c"}}}, "additional properties 'a b' not allowed"),
         ({"exporter": {"podLabels": {"replicas": 2}}}, "got number, want string"),
         ({"exporter": {"extraArgs": ["-v"]}}, "does not match pattern"),
+        ({"injection": {"imagePullSecrets": ["pull"]}}, "got string, want object"),
         ({"exporter": {"tolerations": [{"operator": "In"}]}}, "value must be one of 'Exists'"),
         ({"networkPolicy": {"apiServerCidrs": ["10.0.0.1"]}}, "does not match pattern"),
         # To Kubernetes an empty list of peers is everybody.
@@ -117,6 +118,8 @@ CERTS = {
             {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}},
             "enable one of them",
         ),
+        ({"webhook": {"metricsPort": 9443}}, "webhook.metricsPort is 9443, which is the port"),
+        ({"webhook": {"metricsPort": 443}}, "webhook.metricsPort is 443, which is the port"),
     ],
 )
 def test_values_that_make_no_sense_together_are_refused(values, words):

@@ -43,6 +43,10 @@ spec:
           {{- $root.Files.Get (printf "files/test_%s.py" .name) | nindent 10 }}
       args:
         {{- toYaml .arguments | nindent 8 }}
+      {{- with $root.Values.tests.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       securityContext:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
