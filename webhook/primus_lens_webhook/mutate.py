@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_webhook import conflicts, decision, eligibility, python_env, volumes
+from primus_lens_webhook import conflicts, decision, eligibility, identity, python_env, volumes
 from primus_lens_webhook.decision import Decision, Skip, earlier
 from primus_lens_webhook.document import (
     Malformed,
@@ -129,6 +129,9 @@ class _Mutator:
         mounts = [volumes.records_mount(self._options)]
         if want.mode != OFF:
             mounts.insert(0, volumes.hook_mount())
+        identity.overwrite_env(self._patch, path, container)
+        if volumes.is_shared(self._options):
+            identity.confine_mounts(self._patch, path, container)
         for mount in mounts:
             if not eligibility.has_mount(container, mount["name"], mount["mountPath"]):
                 self._patch.append(path, container, "volumeMounts", mount)
@@ -140,7 +143,7 @@ class _Mutator:
         return mode
 
     def _env(self, container: Object, count: int) -> list[dict[str, Any]]:
-        """The user's own values win, whatever they are."""
+        """The user's own values win, but for the pod's identity."""
         output = contract.RECORDS_MOUNT + (f"/{text(container, 'name')}" if count > 1 else "")
         wanted: list[dict[str, Any]] = [{"name": contract.ENV_OUTPUT_PATH, "value": output}]
         if self._options.inject_volume_mode == EMPTY_DIR:

@@ -58,6 +58,10 @@ class Patch:
             self._made.add(where)
             self._do("add", where, {})
 
+    def replace(self, where: str, value: object) -> None:
+        """Put another value in the place of what lies there."""
+        self._do("replace", where, value)
+
     def set(self, path: str, parent: Object, key: str, value: object) -> None:
         """Set the member `key` of the parent, whether or not it is there."""
         op = "replace" if key in parent else "add"

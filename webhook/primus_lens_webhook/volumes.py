@@ -7,14 +7,13 @@ from typing import Any
 
 from primus_lens_hook import contract
 
+from primus_lens_webhook import identity
 from primus_lens_webhook.options import CLAIM, EMPTY_DIR, HOOK_SIZE, HOST_PATH, Options
 
-# A shared volume is laid out {namespace}/{pod}/{uid}/, which the exporter reads identity from.
-IDENTITY = {
-    "PRIMUS_LENS_POD_NAMESPACE": "metadata.namespace",
-    "PRIMUS_LENS_POD_NAME": "metadata.name",
-    "PRIMUS_LENS_POD_UID": "metadata.uid",
-}
+
+def is_shared(options: Options) -> bool:
+    """Whether pods have their records on one volume."""
+    return options.inject_volume_mode != EMPTY_DIR
 
 
 def hook_volume() -> dict[str, Any]:
@@ -41,19 +40,14 @@ def hook_mount() -> dict[str, Any]:
 def records_mount(options: Options) -> dict[str, Any]:
     """Of a shared volume a container sees the directory of its own pod alone."""
     mount = {"name": contract.RECORDS_VOLUME, "mountPath": contract.RECORDS_MOUNT}
-    if options.inject_volume_mode != EMPTY_DIR:
-        mount["subPathExpr"] = "/".join(f"$({name})" for name in IDENTITY)
+    if is_shared(options):
+        mount["subPathExpr"] = identity.SUB_PATH
     return mount
 
 
 def identity_env(options: Options) -> list[dict[str, Any]]:
     """The variables that `subPathExpr` names; none for an emptyDir."""
-    if options.inject_volume_mode == EMPTY_DIR:
-        return []
-    return [
-        {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
-        for name, path in IDENTITY.items()
-    ]
+    return identity.env() if is_shared(options) else []
 
 
 def local_volumes(options: Options, names: list[str]) -> list[str]:

@@ -34,7 +34,7 @@ def joined(*strategies):
 
 source = st.just({"configMapKeyRef": {"name": "n", "key": "k"}})
 entry = joined(
-    st.fixed_dictionaries({"name": st.sampled_from(["PYTHONPATH", "A", "B"])}),
+    st.fixed_dictionaries({"name": st.sampled_from(["PYTHONPATH", "A", "B", IDENTITY[2]])}),
     st.one_of(
         st.fixed_dictionaries({"value": st.sampled_from(["", "/a", "/a:/b", "$(A):/x", "/a::/b"])}),
         st.fixed_dictionaries({"valueFrom": source}),

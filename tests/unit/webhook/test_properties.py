@@ -61,6 +61,7 @@ def test_every_target_has_what_the_hook_needs(pod, options):
         ):
             continue
         env = {each["name"]: each.get("value") for each in container["env"]}
+        assert env.get("PRIMUS_LENS_POD_UID") is None  # never a value of the pod's own
         assert env["PRIMUS_LENS_WANDB_OUTPUT_PATH"].startswith("/var/run/primus-lens")
         mode = mutation.decision.python_env[container["name"]]
         if mode == "exec":
