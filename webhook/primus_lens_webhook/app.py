@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
         where = settings.web_listen_address
         server = await listen.listen(public, where, settings, telemetry.rejections)
         stack.push_async_callback(server.cleanup)
-        app = admission_app(settings, telemetry, settings.webhook_max_body_bytes)
+        app = admission_app(settings, telemetry)
         opening = asyncio.create_task(_open(stack, app, settings, telemetry, certificates, is_open))
         stack.push_async_callback(_ended, opening)
         stopping = asyncio.create_task(stop.wait())

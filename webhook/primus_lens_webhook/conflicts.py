@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
@@ -38,9 +40,10 @@ def check_names(spec: Object, options: Options) -> None:
             raise Skip(decision.NAME_CONFLICT, f"there is another container {contract.HOOK_VOLUME}")
 
 
-def check_mounts(spec: Object, container: Object) -> None:
+def check_mounts(volumes: Mapping[str, Object], container: Object) -> None:
     """Nothing else may lie where we mount, nor so that our mount points cannot be made.
 
+    `volumes` are the pod's, by name: a pod may have as many of them as mounts.
     A runtime makes a mount point in what lies below: in a read-only volume, or one that does
     not let root write, that fails, and with it the container. In our read-only mount it fails
     for the user's.
@@ -50,7 +53,7 @@ def check_mounts(spec: Object, container: Object) -> None:
         if MOUNTS.get(path) == name:
             continue
         for place in PLACES:
-            above = place.startswith(f"{path}/") and not _harmless(spec, mount)
+            above = place.startswith(f"{path}/") and not _harmless(volumes, mount)
             if above or f"{path}/".startswith(f"{place}/"):
                 raise Skip(decision.MOUNT_CONFLICT, f"mount {path} is in the way of {place}")
 
@@ -69,7 +72,7 @@ def check_storage(spec: Object, options: Options) -> None:
         )
 
 
-def _harmless(spec: Object, mount: Object) -> bool:
+def _harmless(volumes: Mapping[str, Object], mount: Object) -> bool:
     """Whether a mount point can be made in it."""
-    volume = named(spec, "volumes", text(mount, "name")) or {}
+    volume = volumes.get(text(mount, "name"), {})
     return EMPTY_DIR in volume and not mount.get("readOnly")

@@ -26,12 +26,17 @@ NO_CONTAINER = "no-container"
 NAME_CONFLICT = "name-conflict"
 MOUNT_CONFLICT = "mount-conflict"
 EPHEMERAL_STORAGE_LIMIT = "ephemeral-storage-limit"
+TOO_LARGE = "too-large"  # for a bound of ours
 UNEXPECTED = "unexpected"  # no creation of a pod
 ERROR = "error"
 REASONS = (
     POD_LABEL, NAMESPACE_LABEL, ALREADY, OPTED_OUT, BAD_LABEL, BAD_ANNOTATION, MIRROR, OS, ARCH,
-    NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, EPHEMERAL_STORAGE_LIMIT, UNEXPECTED, ERROR,
+    NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, EPHEMERAL_STORAGE_LIMIT, TOO_LARGE, UNEXPECTED,
+    ERROR,
 )  # fmt: skip
+
+LONGEST_DETAIL = 256  # characters: it may hold names and paths of the pod
+LONGEST_STATUS = 64 << 10  # ours are shorter
 
 
 class Decision(NamedTuple):
@@ -55,12 +60,23 @@ class Decision(NamedTuple):
         return json.dumps(status, separators=(",", ":"))
 
 
+def skipped(reason: str, detail: str = "") -> Decision:
+    """The detail is cut, since it ends in the pod, where all annotations share 256 KiB."""
+    return Decision(SKIPPED, reason, shown(detail, LONGEST_DETAIL))
+
+
+def shown(text: str, longest: int) -> str:
+    """A text of a pod for people: no longer than that, and without control characters."""
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(each if each.isprintable() else "\ufffd" for each in cut)
+
+
 class Skip(Exception):
     """The pod stays as it is."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.decision = Decision(SKIPPED, reason, detail)
+        self.decision = skipped(reason, detail)
+        super().__init__(self.decision.detail or reason)
 
 
 def earlier(annotation: object) -> Mapping[str, str] | None:
@@ -68,8 +84,10 @@ def earlier(annotation: object) -> Mapping[str, str] | None:
 
     Whoever makes the pod can write anything there: nothing but this report rests on it.
     """
+    if not isinstance(annotation, str) or len(annotation) > LONGEST_STATUS:
+        return None
     try:
-        status = json.loads(annotation) if isinstance(annotation, str) else None
+        status = json.loads(annotation)
     except (ValueError, RecursionError):
         return None
     if not isinstance(status, dict) or status.get("decision") != INJECTED:

@@ -69,6 +69,11 @@ def named(parent: Object, key: str, name: str) -> Object | None:
     return None
 
 
+def by_name(parent: Object, key: str) -> dict[str, Object]:
+    """The first object of each name in the list below a key. Raises Malformed."""
+    return {text(each, "name"): each for each in reversed(objects(parent, key))}
+
+
 def mount_point(mount: Object) -> str:
     """Where a volume is mounted, as runtimes understand it. Raises Malformed."""
     return posixpath.normpath("/" + text(mount, "mountPath").lstrip("/"))

@@ -10,12 +10,22 @@ from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
-from primus_lens_webhook.document import Object, annotations_of, mapping, mount_point, objects, text
+from primus_lens_webhook.document import (
+    Malformed,
+    Object,
+    annotations_of,
+    mapping,
+    mount_point,
+    objects,
+    text,
+)
 
 CONTAINERS = contract.ANNOTATION_PREFIX + "containers"
 MAIN_CONTAINER = ("kubectl.kubernetes.io/default-container", "primus-safe.main.container")
 MIRROR = "kubernetes.io/config.mirror"
 ARCHITECTURES = ("amd64", "arm64")  # those that the image is built for
+
+LONGEST_NAME = 63  # a DNS label; the names of injected containers end in the status
 
 
 def who_asks(pod: Object) -> str:
@@ -46,13 +56,22 @@ def check_platform(spec: Object) -> None:
         raise Skip(decision.ARCH, "the image is built for " + " and ".join(ARCHITECTURES))
 
 
-def targets(pod: Object, spec: Object) -> list[int]:
+def targets(pod: Object, spec: Object, most: int) -> list[int]:
     """Indexes of the containers that the hook goes into. Raises Skip.
 
     Those of the annotation; else those that have our records mounted, since another webhook
     may have put a container of its own before them since; else the main one.
     """
     containers = objects(spec, "containers")
+    indexes = _asked_for(pod, containers)
+    if len(indexes) > most:
+        raise Skip(decision.TOO_LARGE, f"{len(indexes)} containers to inject; at most {most} are")
+    if any(len(text(containers[index], "name")) > LONGEST_NAME for index in indexes):
+        raise Malformed(f"a container's name is longer than {LONGEST_NAME} characters")
+    return indexes
+
+
+def _asked_for(pod: Object, containers: list[Object]) -> list[int]:
     names = [text(each, "name") for each in containers]
     asked = annotations_of(pod).get(CONTAINERS)
     if isinstance(asked, str):
@@ -73,8 +92,8 @@ def has_mount(container: Object, name: str, path: str) -> bool:
 
 
 def _named(asked: str, names: list[str]) -> list[int]:
-    wanted = [name.strip() for name in asked.split(",")]
-    unknown = ", ".join(name for name in wanted if name not in names)
+    wanted, known = dict.fromkeys(name.strip() for name in asked.split(",")), set(names)
+    unknown = ", ".join(name for name in wanted if name not in known)
     if unknown:
         raise Skip(decision.NO_CONTAINER, f"annotation {CONTAINERS}: no container {unknown}")
     return [index for index, name in enumerate(names) if name in wanted]

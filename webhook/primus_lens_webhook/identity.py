@@ -10,7 +10,7 @@ from typing import Any
 
 from primus_lens_hook import contract
 
-from primus_lens_webhook.document import Object, mount_point, objects
+from primus_lens_webhook.document import Object, mount_point, objects, text
 from primus_lens_webhook.patch import Patch
 
 FIELDS = {
@@ -33,9 +33,9 @@ def overwrite_env(patch: Patch, path: str, container: Object) -> None:
     """Make every entry of these names ours: a container may have one twice, and the last counts."""
     ours = {entry["name"]: entry for entry in env()}
     for index, entry in enumerate(objects(container, "env")):
-        for name, wanted in ours.items():
-            if entry.get("name") == name and entry != wanted:
-                patch.replace(f"{path}/env/{index}", wanted)
+        wanted = ours.get(text(entry, "name"), entry)
+        if entry != wanted:
+            patch.replace(f"{path}/env/{index}", wanted)
 
 
 def confine_mounts(patch: Patch, path: str, container: Object) -> None:

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
+from primus_lens_webhook.decision import shown
 from primus_lens_webhook.document import Object
 from primus_lens_webhook.mutate import mutate
 from primus_lens_webhook.options import ENV_PREFIX, Options
@@ -30,6 +31,7 @@ PROGRAM = "primus-lens inject"
 DESCRIPTION = """\
 Put the hook into the pods of YAML files, as the webhook does: Pods and whatever has a pod
 template. Pods labelled primus-lens.io/wandb: disabled are left alone."""
+LONGEST_LINE = 1000  # on stderr, with names of the file in it
 EPILOG = """\
 example:
   primus-lens inject -f job.yaml --inject.image registry.example/primus-lens-wandb:1.0 \\
@@ -115,7 +117,8 @@ def _mutated(document: Any, settings: Options) -> Any:
 
 
 def _tell(document: Any, path: str, text: str) -> None:
-    print(f"{PROGRAM}: {_name(document)}{' ' + path if path else ''}: {text}", file=sys.stderr)
+    line = f"{PROGRAM}: {_name(document)}{' ' + path if path else ''}: {text}"
+    print(shown(line, LONGEST_LINE), file=sys.stderr)
 
 
 def _name(document: Object | Any) -> str:

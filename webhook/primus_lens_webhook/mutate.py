@@ -7,16 +7,20 @@ undone since: a PYTHONPATH that no longer begins with the hook, a container that
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from primus_lens_hook import contract
 
 from primus_lens_webhook import conflicts, decision, eligibility, identity, python_env, volumes
+from primus_lens_webhook.annotations import Annotations
 from primus_lens_webhook.decision import Decision, Skip, earlier
 from primus_lens_webhook.document import (
     Malformed,
     Object,
     annotations_of,
+    by_name,
     mapping,
     named,
     objects,
@@ -48,7 +52,7 @@ def mutate(pod: Object, options: Options) -> Mutation:
     except Skip as skip:
         return _skipped(pod, skip.decision)
     except Malformed as error:
-        return Mutation([], Decision(decision.SKIPPED, decision.ERROR, str(error)))
+        return Mutation([], decision.skipped(decision.ERROR, str(error)))
     return Mutation(patch.operations, done)
 
 
@@ -56,15 +60,9 @@ def _skipped(pod: Object, why: Decision) -> Mutation:
     """The pod is told, but for mirror pods, which are not ours to write to."""
     patch = Patch()
     if why.reason != decision.MIRROR:
-        _annotate(patch, pod, contract.STATUS_ANNOTATION, why.annotation())
+        with contextlib.suppress(Skip):  # there is no room to tell it
+            Annotations(pod, patch).put(contract.STATUS_ANNOTATION, why.annotation())
     return Mutation(patch.operations, why)
-
-
-def _annotate(patch: Patch, pod: Object, name: str, value: str) -> None:
-    if annotations_of(pod).get(name) == value:
-        return
-    patch.ensure("", pod, "metadata")  # a template may be without
-    patch.put("/metadata", mapping(pod, "metadata"), "annotations", name, value)
 
 
 class _Mutator:
@@ -73,19 +71,22 @@ class _Mutator:
     def __init__(self, pod: Object, options: Options, patch: Patch) -> None:
         self._pod = pod
         self._spec = mapping(pod, "spec")
+        self._containers = objects(self._spec, "containers")
+        self._annotations = Annotations(pod, patch)
         self._options = options
         self._patch = patch
 
     def run(self) -> Decision:
         """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
-        spec, containers = self._spec, objects(self._spec, "containers")
+        spec, containers = self._spec, self._containers
         asks = eligibility.who_asks(self._pod)
         eligibility.check_platform(spec)
-        indexes = eligibility.targets(self._pod, spec)
+        indexes = eligibility.targets(self._pod, spec, self._options.inject_max_containers)
         want = python_env.wanted(self._pod, self._options.inject_python_env)
         conflicts.check_names(spec, self._options)
+        there = by_name(spec, "volumes")
         for index in indexes:
-            conflicts.check_mounts(spec, containers[index])
+            conflicts.check_mounts(there, containers[index])
         if named(spec, "volumes", contract.RECORDS_VOLUME) is None:
             conflicts.check_storage(spec, self._options)
         self._add_volumes(with_hook=want.mode != OFF)
@@ -116,16 +117,16 @@ class _Mutator:
 
     def _allow_eviction(self, names: list[str]) -> None:
         """Else the cluster autoscaler keeps a node for the sake of our volumes."""
-        there = str(annotations_of(self._pod).get(SAFE_TO_EVICT) or "")
+        there = text(annotations_of(self._pod), SAFE_TO_EVICT)
         listed = [name for name in there.split(",") if name]
         ours = volumes.local_volumes(self._options, names)
         merged = listed + [name for name in ours if name not in listed]
         if merged != listed:
-            self._annotate(SAFE_TO_EVICT, ",".join(merged))
+            self._annotations.put(SAFE_TO_EVICT, ",".join(merged))
 
     def _add_to(self, index: int, count: int, want: python_env.Wanted) -> str:
         """Into one container of `count`; returns what was done for Python."""
-        container, path = objects(self._spec, "containers")[index], f"/spec/containers/{index}"
+        container, path = self._containers[index], f"/spec/containers/{index}"
         mounts = [volumes.records_mount(self._options)]
         if want.mode != OFF:
             mounts.insert(0, volumes.hook_mount())
@@ -136,7 +137,7 @@ class _Mutator:
             if not eligibility.has_mount(container, mount["name"], mount["mountPath"]):
                 self._patch.append(path, container, "volumeMounts", mount)
         mode = python_env.apply(self._patch, path, container, want)
-        given = [entry.get("name") for entry in objects(container, "env")]
+        given = {text(entry, "name") for entry in objects(container, "env")}
         for entry in self._env(container, count):
             if entry["name"] not in given:
                 self._patch.append(path, container, "env", entry)
@@ -157,12 +158,15 @@ class _Mutator:
     def _conclude(self, asks: str, modes: dict[str, str]) -> Decision:
         before = earlier(annotations_of(self._pod).get(contract.STATUS_ANNOTATION))
         if before is not None:  # what was done then says more than what is left to do now
-            modes = {name: str(before.get(name, mode)) for name, mode in modes.items()}
+            modes = {name: _earlier_mode(before, name, mode) for name, mode in modes.items()}
             if not self._patch.operations:
                 return Decision(decision.SKIPPED, decision.ALREADY, "", tuple(modes), modes)
         done = Decision(decision.INJECTED, asks, "", tuple(modes), modes)
-        self._annotate(contract.STATUS_ANNOTATION, done.annotation())
+        self._annotations.put(contract.STATUS_ANNOTATION, done.annotation())
         return done
 
-    def _annotate(self, name: str, value: str) -> None:
-        _annotate(self._patch, self._pod, name, value)
+
+def _earlier_mode(before: Mapping[str, object], name: str, now: str) -> str:
+    """Of an earlier status, which the pod itself may have written."""
+    mode = before.get(name)
+    return mode if isinstance(mode, str) and mode in python_env.OUTCOMES else now

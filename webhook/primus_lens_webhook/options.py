@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit.flags import boolean, flag, one_of, positive
+from primus_lens_toolkit.flags import boolean, flag, limit, one_of, positive
 
 from primus_lens_webhook.quantity import quantity
 
@@ -98,6 +98,11 @@ class Options:
         positive,
         default=8,
         metavar="COUNT",
+    )
+    inject_max_containers: int = limit(
+        "--inject.max-containers",
+        "most containers of a pod that get the hook; a pod that asks for more is left alone",
+        64,
     )
     inject_system_metrics: bool = flag(
         "--inject.system-metrics",

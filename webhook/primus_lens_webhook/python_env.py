@@ -14,7 +14,7 @@ from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
-from primus_lens_webhook.document import Object, annotations_of, objects, strings
+from primus_lens_webhook.document import Object, annotations_of, objects, strings, text
 from primus_lens_webhook.options import AUTO, EXEC, OFF, PYTHON_ENVS, SITE_PACKAGES
 from primus_lens_webhook.patch import Patch
 
@@ -30,6 +30,7 @@ OUTCOMES = (PREPENDED, REFERENCED, SET, EXEC, SITE_PACKAGES, OFF)
 
 USERS = contract.ENV_PREFIX + "USER_PYTHONPATH"
 STARTUP_FILES = ("primus_lens_hook.pth", "primus_lens_hook.start")
+LONGEST_PATH = 4096  # PATH_MAX; each injected container gets it
 UNSET = "$(PYTHONPATH)"
 
 
@@ -42,16 +43,19 @@ class Wanted(NamedTuple):
 
 
 def wanted(pod: Object, default: str) -> Wanted:
-    """Raises Skip for annotations that make no sense."""
+    """Raises Skip for annotations that make no sense, and Malformed."""
     given = annotations_of(pod)
     mode = given.get(MODE, default)
     if mode not in PYTHON_ENVS:
         raise Skip(decision.BAD_ANNOTATION, f"{MODE} is none of {', '.join(PYTHON_ENVS)}")
-    site = str(given.get(SITE_DIRECTORY, "")).rstrip("/")
+    site, image = text(given, SITE_DIRECTORY).rstrip("/"), text(given, IMAGE_PYTHONPATH)
+    for name in (SITE_DIRECTORY, IMAGE_PYTHONPATH):
+        if len(text(given, name)) > LONGEST_PATH:
+            raise Skip(decision.BAD_ANNOTATION, f"{name} is longer than {LONGEST_PATH} characters")
     bad = not site.startswith("/") or ":" in site or ".." in site.split("/")
     if mode == SITE_PACKAGES and bad:
         raise Skip(decision.BAD_ANNOTATION, f"{SITE_DIRECTORY} is not an absolute path")
-    return Wanted(mode, str(given.get(IMAGE_PYTHONPATH, "")).strip(":"), site)
+    return Wanted(mode, image.strip(":"), site)
 
 
 def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:

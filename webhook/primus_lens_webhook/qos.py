@@ -10,6 +10,9 @@ from primus_lens_webhook.quantity import quantity
 
 COMPUTE = ("cpu", "memory")
 GPUS = "/gpu"  # nvidia.com/gpu, amd.com/gpu
+ZERO = Decimal()
+MOST_KINDS = 16  # of GPUs in one container
+MOST_GPUS = Decimal(1 << 20)  # an integer of 1,000 digits, 9e999, takes long to make
 EPHEMERAL_STORAGE = "ephemeral-storage"
 
 
@@ -41,7 +44,8 @@ def ephemeral_limit(spec: Object) -> Decimal | None:
 def gpus(container: Object) -> int:
     """How many the container asks for."""
     names = mapping(mapping(container, "resources"), "limits")
-    return sum(int(limit(container, name)) for name in names if str(name).endswith(GPUS))
+    kinds = [name for name in names if str(name).endswith(GPUS)][:MOST_KINDS]
+    return sum(int(min(_amount(names, kind), MOST_GPUS)) for kind in kinds)
 
 
 def limit(container: Object, resource: str) -> Decimal:
@@ -56,12 +60,17 @@ def _containers(spec: Object) -> list[Object]:
 def _compute(holder: Object) -> bool:
     """Whether the container, or the pod, has CPU or memory in its requests or limits."""
     resources = mapping(holder, "resources")
+    if not resources:  # as in most of very many containers
+        return False
     lists = [mapping(resources, kind) for kind in ("requests", "limits")]
     return any(_amount(each, name) > 0 for each in lists for name in COMPUTE)
 
 
 def _amount(amounts: Object, name: str) -> Decimal:
+    amount = amounts.get(name)
+    if not amount:
+        return ZERO
     try:
-        return quantity(amounts.get(name) or 0)
+        return quantity(amount)
     except ValueError as error:
         raise Malformed(f"{name}: {error}") from error

@@ -15,7 +15,7 @@ LONGEST = 64
 
 def quantity(value: object) -> Decimal:
     """The number; YAML may hold it as one already. ValueError for what is no quantity."""
-    text = str(value)
+    text = str(value) if isinstance(value, str | int | float) else type(value).__name__
     shape = SHAPE.fullmatch(text) if len(text) <= LONGEST else None
     if shape is None or isinstance(value, bool):
         raise ValueError(f"expected a quantity such as 256Mi, not {text[:LONGEST]!r}")

@@ -42,6 +42,11 @@ class Settings(WebSettings, Options):
         8 << 20,  # API servers take requests of 3 MiB, and escape as they ask us
         "BYTES",
     )
+    webhook_max_pod_entries: int = limit(
+        "--webhook.max-pod-entries",
+        "most members and elements of a question; the pods of larger ones are not injected",
+        50_000,  # some hundred in most pods; that many take tens of milliseconds
+    )
     web_listen_address: Address = flag(
         "--web.listen-address",
         "address for /metrics, /-/healthy and /-/ready",

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from aiohttp import web
 from primus_lens_toolkit import health
 
-from primus_lens_webhook import admission
-from primus_lens_webhook.options import Options
+from primus_lens_webhook import admission, decision
+from primus_lens_webhook.settings import Settings
 from primus_lens_webhook.telemetry import Telemetry
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 JSON = "application/json"
 
 
-def admission_app(options: Options, telemetry: Telemetry, max_body_bytes: int) -> web.Application:
+def admission_app(settings: Settings, telemetry: Telemetry) -> web.Application:
     """`POST /mutate`. Answers with 200 whatever the body is, so that every pod is created."""
 
     async def mutate(request: web.Request) -> web.Response:
@@ -25,19 +25,20 @@ def admission_app(options: Options, telemetry: Telemetry, max_body_bytes: int) -
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            answer = admission.unread(f"the question is longer than {max_body_bytes} bytes")
+            why = f"the question is longer than {settings.webhook_max_body_bytes} bytes"
+            answer = admission.unread(why, decision.TOO_LARGE)
         except Exception as error:  # noqa: BLE001 - cut off, or garbled on its way
             answer = admission.unread(f"the question cannot be read: {error}")
         else:
             began = time.perf_counter()
             if request.content_type == JSON:
-                answer = admission.answer(body, options)
+                answer = admission.answer(body, settings)
             else:
                 answer = admission.unread(f"the question is not {JSON}")
         telemetry.count(answer, time.perf_counter() - began)
         return web.Response(body=answer.body, content_type=JSON)
 
-    app = web.Application(client_max_size=max_body_bytes)
+    app = web.Application(client_max_size=settings.webhook_max_body_bytes)
     app.add_routes([web.post("/mutate", mutate)])
     return app
 
