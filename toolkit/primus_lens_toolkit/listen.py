@@ -28,7 +28,9 @@ from primus_lens_toolkit.web_config import BadWebConfig, WebConfigFile
 from primus_lens_toolkit.web_settings import Address, WebSettings
 
 SHUTDOWN_SECONDS = 3.0  # open scrapes get this long to end
-BACKLOG = 128  # connections that the kernel holds until they are accepted
+# Connections that the kernel holds until they are accepted; its own limit is somaxconn. Where there
+# are more, it drops their first packets, and clients try again after 1, 3 and 7 seconds.
+BACKLOG = 4096
 RETRY_SECONDS = 0.01  # after a connection gave way to one that could not be accepted
 LOOK_SECONDS = 1.0  # between looks at slow clients and at the configuration
 

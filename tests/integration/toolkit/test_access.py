@@ -200,6 +200,21 @@ def test_who_has_kept_the_server_waiting_longest_gives_way(site, sent):
         assert there.refused("too_many_connections") == 0
 
 
+def test_many_connections_at_once_do_not_keep_the_next_one_waiting(site):
+    there = site()
+    there.loop.call_soon_threadsafe(time.sleep, 0.7)  # busy: nothing is accepted
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(socket.socket()) for _ in range(512)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", there.port))
+        time.sleep(0.1)
+        # Who finds the kernel's queue full tries again after 1, 3 and 7 seconds.
+        connected = [select.select([], [each], [], 0)[1] for each in waiting]
+        assert all(connected)
+        until(lambda: there.refused("displaced") == 512 - there.settings.web_max_connections)
+
+
 def test_an_idle_connection_gives_way_before_one_that_is_being_used(site):
     there = site(web_max_connections=2)
     with contextlib.ExitStack() as stack:
