@@ -42,6 +42,12 @@ class Settings(WebSettings, Options):
         8 << 20,  # API servers take requests of 3 MiB, and escape as they ask us
         "BYTES",
     )
+    webhook_max_bodies_bytes: int = limit(
+        "--webhook.max-bodies-bytes",
+        "bytes of questions that are read at once; for more, the longest of them is dropped",
+        32 << 20,  # of as many as there may be connections, none below 64 KiB is dropped
+        "BYTES",
+    )
     webhook_max_pod_entries: int = limit(
         "--webhook.max-pod-entries",
         "most members and elements of a question; the pods of larger ones are not injected",

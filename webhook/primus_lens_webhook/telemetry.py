@@ -44,6 +44,11 @@ class Telemetry:
             registry=registry,
             buckets=BUCKETS,
         )
+        self.displaced_bodies = Counter(
+            PREFIX + "displaced_bodies_total",
+            "Questions that were dropped unread, since all together were too long.",
+            registry=registry,
+        )
         self.expiry = Gauge(
             PREFIX + "certificate_expiry_timestamp_seconds",
             "When the certificate in use ends.",

@@ -13,6 +13,7 @@ def webhook(tmp_path_factory):
     authority = trustme.CA()
     write_certificate(authority, directory)
     flags = ["--webhook.max-body-bytes", "100000", "--web.write-timeout-seconds", "1"]
+    flags += ["--webhook.max-bodies-bytes", "150000"]
     with Webhook(authority, "--certificate.directory", directory, *flags) as webhook:
         yield webhook
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import json
 import signal
 import socket
@@ -90,6 +91,47 @@ def test_a_client_that_sends_no_body_is_cut_off_and_others_are_served(webhook):
         with pytest.raises((ConnectionError, ssl.SSLError, TimeoutError)):
             client.getresponse()
     assert webhook.value(slow) == before + 1
+
+
+def begin(stack, webhook, length, sent):
+    """A client whose body of this length has come as far as that."""
+    client = stack.enter_context(webhook.client())
+    client.putrequest("POST", "/mutate")
+    client.putheader("Content-Length", str(length))
+    client.endheaders(b"x" * sent)
+    return client
+
+
+def test_where_bodies_are_too_much_together_the_longest_is_to_be_sent_again(webhook):
+    displaced = "primus_lens_webhook_displaced_bodies_total"
+    before = webhook.value(displaced)
+    with contextlib.ExitStack() as stack:
+        long, short = (begin(stack, webhook, 99_000, sent) for sent in (90_000, 50_000))
+        begin(stack, webhook, 99_000, 50_000)
+        until(lambda: webhook.value(displaced) == before + 1)
+        assert webhook.ask(review())["allowed"]
+        long.send(b"x" * 9_000)
+        answer = long.getresponse()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        short.send(b"x" * 49_000)
+        assert short.getresponse().status == 200
+
+
+@pytest.mark.exhaustive
+def test_sixty_unfinished_bodies_take_little_memory_and_give_it_back(tmp_path):
+    authority = trustme.CA()
+    webhook_world.write_certificate(authority, tmp_path)
+    with webhook_world.Webhook(authority, "--certificate.directory", tmp_path) as webhook:
+        webhook.ask(review())
+        most = 0
+        with contextlib.ExitStack() as stack:
+            for _ in range(60):
+                with contextlib.suppress(ConnectionError, ssl.SSLError):
+                    begin(stack, webhook, 8 << 20, (8 << 20) - 1)
+                most = max(most, webhook.rss)
+            assert webhook.ask(review())["allowed"]
+        assert most < 150 << 20
+        until(lambda: webhook.rss < 120 << 20)
 
 
 def test_one_connection_serves_many_questions(webhook):
