@@ -7,17 +7,19 @@ from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
-from primus_lens_webhook.document import Object, mount_point, named, objects, text
+from primus_lens_webhook.document import Object, mapping, mount_point, named, objects, text
 from primus_lens_webhook.init_container import COMMAND
 from primus_lens_webhook.options import EMPTY_DIR, HOOK_SIZE, Options
-from primus_lens_webhook.qos import ephemeral_limit
 from primus_lens_webhook.quantity import quantity
+from primus_lens_webhook.resources import MEMORY, ephemeral_limit, limit
 
 MOUNTS = {
     contract.HOOK_MOUNT: contract.HOOK_VOLUME,
     contract.RECORDS_MOUNT: contract.RECORDS_VOLUME,
 }
 PLACES = (*MOUNTS, "/run/primus-lens")  # where /var/run is a link to /run, as in most images
+# Bytes; several times what the init container takes, and less than wandb alone does.
+LEAST_MEMORY = 64 << 20
 ROOM = 2  # the pod's ephemeral storage must hold so many times what we may use
 
 
@@ -67,6 +69,15 @@ def check_storage(spec: Object, options: Options) -> None:
             decision.EPHEMERAL_STORAGE_LIMIT,
             f"the pod's limit on ephemeral-storage is below {needed}; raise it, or remove it",
         )
+
+
+def check_memory(target: Object) -> None:
+    """The kernel would kill an init container with this limit, and the pod would fail."""
+    if MEMORY in mapping(mapping(target, "resources"), "limits") and (
+        limit(target, MEMORY) < LEAST_MEMORY
+    ):
+        least = f"{LEAST_MEMORY >> 20}Mi"
+        raise Skip(decision.MEMORY_LIMIT, f"its memory limit is below {least}: no training")
 
 
 def _harmless(spec: Object, mount: Object) -> bool:

@@ -25,8 +25,8 @@ from primus_lens_webhook.document import (
 from primus_lens_webhook.init_container import init_container
 from primus_lens_webhook.options import EMPTY_DIR, OFF, Options
 from primus_lens_webhook.patch import Operation, Patch
-from primus_lens_webhook.qos import gpus
 from primus_lens_webhook.quantity import quantity
+from primus_lens_webhook.resources import gpus
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 MAX_BYTES = 64 << 20  # per rank; the hook's own default
@@ -88,6 +88,9 @@ class _Mutator:
             conflicts.check_mounts(spec, containers[index])
         if named(spec, "volumes", contract.RECORDS_VOLUME) is None:
             conflicts.check_storage(spec, self._options)
+        if want.mode != OFF:
+            conflicts.check_memory(containers[indexes[0]])
+            self._add_hook(containers[indexes[0]])
         self._add_volumes(with_hook=want.mode != OFF)
         modes = {
             text(containers[index], "name"): self._add_to(index, len(indexes), want)
@@ -95,15 +98,18 @@ class _Mutator:
         }
         return self._conclude(asks, modes)
 
+    def _add_hook(self, target: Object) -> None:
+        """The init container. The target that is named first stands for all of them."""
+        if named(self._spec, "initContainers", contract.HOOK_VOLUME) is None:
+            made = init_container(target, self._options)
+            self._patch.insert("/spec", self._spec, "initContainers", 0, made)
+            self._add_pull_secrets()
+
     def _add_volumes(self, *, with_hook: bool) -> None:
         spec, patch = self._spec, self._patch
         wanted = [volumes.records_volume(self._options)]
         if with_hook:
             wanted.insert(0, volumes.hook_volume())
-            if named(spec, "initContainers", contract.HOOK_VOLUME) is None:
-                made = init_container(spec, self._options)
-                patch.insert("/spec", spec, "initContainers", 0, made)
-                self._add_pull_secrets()
         for volume in wanted:
             if named(spec, "volumes", volume["name"]) is None:
                 patch.append("/spec", spec, "volumes", volume)

@@ -126,8 +126,6 @@ BY_NAME = {
     "imagePullSecrets": SECRETS,
     "injection.imagePullSecrets": st.lists(NAMES, max_size=2),
     "imageRegistry": st.sampled_from(["", "registry.example:5000/a"]),
-    "initCpu": QUANTITIES,
-    "initMemory": QUANTITIES,
     "interval": DURATION,
     "issuerRef": st.just({}),
     "kubeletRoot": PATHS,

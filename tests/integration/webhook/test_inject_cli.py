@@ -152,7 +152,7 @@ def test_flags_say_what_is_injected():
         ("", ("-f", "/no/such"), 1, "/no/such: No such file"),
         ("", ("--inject.python-env", "magic"), 2, "expected one of auto, prepend"),
         ("", ("--inject.volume-mode", "hostPath"), 2, "--inject.host-path"),
-        ("", ("--inject.init-cpu", "many"), 2, "--inject.init-cpu"),
+        ("", ("--inject.records-size", "many"), 2, "--inject.records-size"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text, flags, status, says):
