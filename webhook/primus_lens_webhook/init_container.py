@@ -15,7 +15,7 @@ from primus_lens_webhook.document import Object, mapping
 from primus_lens_webhook.options import Options
 from primus_lens_webhook.resources import compute_resources
 
-COMMAND = ["primus-lens", "hook", "install", "--to", contract.HOOK_MOUNT]
+COMMAND = ["primus-lens", "hook", "install", "--best-effort", "--to", contract.HOOK_MOUNT]
 # OpenShift admits a pod under another SCC, or refuses it, for a user or a profile that its
 # containers do not agree on; PodSecurity `restricted` wants each container to have one.
 COPIED = ("runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile", "seLinuxOptions")

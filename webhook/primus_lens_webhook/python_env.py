@@ -61,7 +61,7 @@ def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     if want.mode == SITE_PACKAGES:
         return _mount_file(patch, path, container, want.site_directory)
     command = strings(container, "command")
-    if command[:1] == [contract.EXEC]:
+    if command and command[0].startswith(contract.HOOK_MOUNT + "/"):  # of any version of ours
         return EXEC
     found = _entries(container)
     if command and (want.mode == EXEC or (want.mode == AUTO and not found)):

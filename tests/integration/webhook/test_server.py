@@ -20,7 +20,7 @@ def test_a_labelled_pod_comes_back_injected(webhook):
     response = webhook.ask(review())
     assert (response["uid"], response["allowed"]) == ("uid-1", True)
     after = jsonpatch.JsonPatch(operations(response)).apply(pod())
-    assert after["spec"]["containers"][0]["command"][0] == "/opt/primus-lens/bin/exec"
+    assert after["spec"]["containers"][0]["command"][0] == "/opt/primus-lens/env"
     assert response["auditAnnotations"] == {
         "decision": "injected", "reason": "pod-label", "containers": "main",
     }  # fmt: skip

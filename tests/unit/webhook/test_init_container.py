@@ -85,3 +85,15 @@ def test_no_container_is_made_that_its_memory_limit_would_kill():
     assert mutated({"resources": {"limits": {"memory": "64Mi"}}}).decision.decision == "injected"
     done = mutated({"resources": {"limits": {"memory": "63Mi"}}}).decision
     assert (done.decision, done.reason) == ("skipped", decision.MEMORY_LIMIT)
+
+
+def test_what_an_earlier_version_has_injected_is_not_in_the_way():
+    """As in a template that `primus-lens inject` has made, of which pods come to the webhook."""
+    first = {
+        "name": "primus-lens-hook",
+        "command": ["primus-lens", "hook", "install", "--to", "/x"],
+    }
+    start = ["/opt/primus-lens/bin/exec", "--", "python"]
+    done = mutated({"command": start}, initContainers=[first])
+    assert done.decision.decision == "injected"
+    assert not [each for each in done.operations if "command" in each["path"]]
