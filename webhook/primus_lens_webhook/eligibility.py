@@ -15,7 +15,6 @@ from primus_lens_webhook.document import Object, annotations_of, mapping, mount_
 CONTAINERS = contract.ANNOTATION_PREFIX + "containers"
 MAIN_CONTAINER = ("kubectl.kubernetes.io/default-container", "primus-safe.main.container")
 MIRROR = "kubernetes.io/config.mirror"
-ARCHITECTURES = ("amd64", "arm64")  # those that the image is built for
 
 
 def who_asks(pod: Object) -> str:
@@ -34,16 +33,6 @@ def who_asks(pod: Object) -> str:
     if label != "enabled":
         raise Skip(decision.BAD_LABEL, f"label {contract.LABEL} is neither enabled nor disabled")
     return decision.POD_LABEL
-
-
-def check_platform(spec: Object) -> None:
-    """Raises Skip for a pod that will not run on Linux, or not on a known architecture."""
-    selector = mapping(spec, "nodeSelector")
-    names = (text(mapping(spec, "os"), "name"), text(selector, "kubernetes.io/os"))
-    if any(name not in ("", "linux") for name in names):
-        raise Skip(decision.OS, "the hook is for Linux")
-    if text(selector, "kubernetes.io/arch") not in ("", *ARCHITECTURES):
-        raise Skip(decision.ARCH, "the image is built for " + " and ".join(ARCHITECTURES))
 
 
 def targets(pod: Object, spec: Object) -> list[int]:

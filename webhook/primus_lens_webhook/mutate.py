@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_webhook import conflicts, decision, eligibility, python_env, volumes
+from primus_lens_webhook import conflicts, decision, eligibility, platforms, python_env, volumes
 from primus_lens_webhook.decision import Decision, Skip, earlier
 from primus_lens_webhook.document import (
     Malformed,
@@ -80,7 +80,7 @@ class _Mutator:
         """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
         spec, containers = self._spec, objects(self._spec, "containers")
         asks = eligibility.who_asks(self._pod)
-        eligibility.check_platform(spec)
+        platforms.check_platform(spec)
         indexes = eligibility.targets(self._pod, spec)
         want = python_env.wanted(self._pod, self._options.inject_python_env)
         conflicts.check_names(spec, self._options)
