@@ -22,6 +22,7 @@ BAD_ANNOTATION = "bad-annotation"
 MIRROR = "mirror"  # the kubelet's own picture of a static pod
 OS = "os"
 ARCH = "arch"
+KNATIVE = "knative"
 NO_CONTAINER = "no-container"
 NAME_CONFLICT = "name-conflict"
 MOUNT_CONFLICT = "mount-conflict"
@@ -31,8 +32,8 @@ UNEXPECTED = "unexpected"  # no creation of a pod
 ERROR = "error"
 REASONS = (
     POD_LABEL, NAMESPACE_LABEL, ALREADY, OPTED_OUT, BAD_LABEL, BAD_ANNOTATION, MIRROR, OS, ARCH,
-    NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, MEMORY_LIMIT, EPHEMERAL_STORAGE_LIMIT, UNEXPECTED,
-    ERROR,
+    KNATIVE, NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, MEMORY_LIMIT, EPHEMERAL_STORAGE_LIMIT,
+    UNEXPECTED, ERROR,
 )  # fmt: skip
 
 

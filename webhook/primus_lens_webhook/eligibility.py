@@ -14,6 +14,8 @@ from primus_lens_webhook.document import Object, annotations_of, mapping, mount_
 
 CONTAINERS = contract.ANNOTATION_PREFIX + "containers"
 MAIN_CONTAINER = ("kubectl.kubernetes.io/default-container", "primus-safe.main.container")
+REVISION = "serving.knative.dev/revision"
+NO_INIT_CONTAINERS = ("serving.knative.dev", "run.googleapis.com")  # API groups
 MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -33,6 +35,13 @@ def who_asks(pod: Object) -> str:
     if label != "enabled":
         raise Skip(decision.BAD_LABEL, f"label {contract.LABEL} is neither enabled nor disabled")
     return decision.POD_LABEL
+
+
+def check_owner(pod: Object, api_version: str) -> None:
+    """Raises Skip for what refuses init containers, or belongs to something that does."""
+    labels = mapping(mapping(pod, "metadata"), "labels")
+    if REVISION in labels or api_version.partition("/")[0] in NO_INIT_CONTAINERS:
+        raise Skip(decision.KNATIVE, "Knative services take no init containers")
 
 
 def targets(pod: Object, spec: Object) -> list[int]:

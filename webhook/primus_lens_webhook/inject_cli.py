@@ -103,8 +103,8 @@ def _mutated(document: Any, settings: Options) -> Any:
     found = list(pods(document))
     if not found:
         _tell(document, "", "left alone: no pod and no pod template in it")
-    for path, pod in found:
-        mutation = mutate(pod, settings)
+    for path, pod, api_version in found:
+        mutation = mutate(pod, settings, api_version)
         placed = [{**each, "path": path + each["path"]} for each in mutation.operations]
         jsonpatch.JsonPatch(placed).apply(document, in_place=True)
         made = mutation.decision

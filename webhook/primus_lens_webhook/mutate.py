@@ -40,11 +40,16 @@ class Mutation(NamedTuple):
     decision: Decision
 
 
-def mutate(pod: Object, options: Options) -> Mutation:
-    """What is to be done to a pod. Never raises for what a pod may be."""
+def mutate(pod: Object, options: Options, api_version: str = "") -> Mutation:
+    """What is to be done to a pod. Never raises for what a pod may be.
+
+    `api_version` is that of the object which the pod is the template of.
+    """
     patch = Patch()
     try:
-        done = _Mutator(pod, options, patch).run()
+        asks = eligibility.who_asks(pod)
+        eligibility.check_owner(pod, api_version)
+        done = _Mutator(pod, options, patch).run(asks)
     except Skip as skip:
         return _skipped(pod, skip.decision)
     except Malformed as error:
@@ -76,10 +81,9 @@ class _Mutator:
         self._options = options
         self._patch = patch
 
-    def run(self) -> Decision:
+    def run(self, asks: str) -> Decision:
         """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
         spec, containers = self._spec, objects(self._spec, "containers")
-        asks = eligibility.who_asks(self._pod)
         platforms.check_platform(spec)
         indexes = eligibility.targets(self._pod, spec)
         want = python_env.wanted(self._pod, self._options.inject_python_env)

@@ -127,6 +127,28 @@ def test_a_skip_is_explained_and_is_no_error(label, spec, says):
     assert says in done.stderr
 
 
+KNATIVE = {
+    "apiVersion": "serving.knative.dev/v1",
+    "kind": "Service",
+    "spec": {"template": TEMPLATE},
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        KNATIVE,
+        {**KNATIVE, "apiVersion": "run.googleapis.com/v1"},
+        {"apiVersion": "v1", "kind": "List", "items": [KNATIVE]},
+    ],
+    ids=["Service", "CloudRun", "List"],
+)
+def test_kinds_that_refuse_init_containers_are_left_alone(document):
+    done = inject(json.dumps(document))
+    assert "skipped: knative" in done.stderr
+    assert "initContainers" not in done.stdout
+
+
 def test_pods_that_share_parts_by_anchors_are_injected_each_by_itself():
     text = yaml.safe_dump_all(
         [{"kind": "List", "items": [{"kind": "Pod", "spec": POD_SPEC}] * 2}], sort_keys=False
