@@ -99,6 +99,8 @@ def _written(uid: str, mutation: Mutation) -> bytes:
     if made.decision == decision.SKIPPED and made.reason not in QUIET:
         warning = f"primus-lens: metrics not injected: {made.reason}: {made.detail}"
         response["warnings"] = [warning[:LONGEST_WARNING]]
+    if made.warnings:
+        response["warnings"] = [f"primus-lens: {each}"[:LONGEST_WARNING] for each in made.warnings]
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
     return orjson.dumps(review)
 

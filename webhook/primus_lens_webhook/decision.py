@@ -43,15 +43,19 @@ class Decision(NamedTuple):
     decision: str
     reason: str
     detail: str = ""
-    """For people; what exactly is in the way, and what to do about it."""
+    """For people: what is in the way, or why this container was chosen."""
     containers: tuple[str, ...] = ()
     python_env: Mapping[str, str] = {}
+    warnings: tuple[str, ...] = ()
+    """Of an injected pod: what may not be as its author expects."""
 
     def annotation(self) -> str:
         """The value of `primus-lens.io/status`."""
         status: dict[str, Any] = {"decision": self.decision, "reason": self.reason}
         if self.detail:
             status["detail"] = self.detail
+        if self.warnings:
+            status["warnings"] = list(self.warnings)
         status["hook"] = __version__
         status["containers"] = list(self.containers)
         status["python_env"] = dict(self.python_env)

@@ -6,14 +6,15 @@ What is not sure to run as it would without us is left alone.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
 from primus_lens_webhook.document import Object, annotations_of, mapping, mount_point, objects, text
+from primus_lens_webhook.main_container import CONTAINERS, choose
 
-CONTAINERS = contract.ANNOTATION_PREFIX + "containers"
-MAIN_CONTAINER = ("kubectl.kubernetes.io/default-container", "primus-safe.main.container")
 REVISION = "serving.knative.dev/revision"
 NO_INIT_CONTAINERS = ("serving.knative.dev", "run.googleapis.com")  # API groups
 MIRROR = "kubernetes.io/config.mirror"
@@ -44,22 +45,33 @@ def check_owner(pod: Object, api_version: str) -> None:
         raise Skip(decision.KNATIVE, "Knative services take no init containers")
 
 
-def targets(pod: Object, spec: Object) -> list[int]:
-    """Indexes of the containers that the hook goes into. Raises Skip.
+class Targets(NamedTuple):
+    """Indexes of the containers that the hook goes into, why, and what is to be warned of."""
+
+    indexes: list[int]
+    why: str = ""
+    warning: str = ""
+
+
+def targets(pod: Object, spec: Object) -> Targets:
+    """Raises Skip.
 
     Those of the annotation; else those that have our records mounted, since another webhook
     may have put a container of its own before them since; else the main one.
     """
     containers = objects(spec, "containers")
-    names = [text(each, "name") for each in containers]
     asked = annotations_of(pod).get(CONTAINERS)
     if isinstance(asked, str):
-        return _named(asked, names)
+        return Targets(_named(asked, [text(each, "name") for each in containers]))
     if not containers:
         raise Skip(decision.NO_CONTAINER, "the pod has no container")
+    main = choose(pod, containers)
     records = (contract.RECORDS_VOLUME, contract.RECORDS_MOUNT)
     mounted = [index for index, each in enumerate(containers) if has_mount(each, *records)]
-    return mounted or [_main(pod, names)]
+    if mounted and mounted != [main.position]:
+        return Targets(mounted)
+    why = main.why and f"container {text(containers[main.position], 'name')}: {main.why}"
+    return Targets([main.position], why, main.warning)
 
 
 def has_mount(container: Object, name: str, path: str) -> bool:
@@ -76,11 +88,3 @@ def _named(asked: str, names: list[str]) -> list[int]:
     if unknown:
         raise Skip(decision.NO_CONTAINER, f"annotation {CONTAINERS}: no container {unknown}")
     return [index for index, name in enumerate(names) if name in wanted]
-
-
-def _main(pod: Object, names: list[str]) -> int:
-    for annotation in MAIN_CONTAINER:
-        name = annotations_of(pod).get(annotation)
-        if name in names:
-            return names.index(name)
-    return 0

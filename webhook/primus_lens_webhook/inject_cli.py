@@ -111,6 +111,8 @@ def _mutated(document: Any, settings: Options) -> Any:
         if made.decision != "injected":
             detail = f" ({made.detail})" if made.detail else ""
             _tell(document, path, f"skipped: {made.reason}{detail}")
+        for each in made.warnings:
+            _tell(document, path, f"warning: {each}")
     return document
 
 

@@ -22,6 +22,7 @@ from primus_lens_webhook.document import (
     objects,
     text,
 )
+from primus_lens_webhook.eligibility import Targets
 from primus_lens_webhook.init_container import init_container
 from primus_lens_webhook.options import EMPTY_DIR, OFF, Options
 from primus_lens_webhook.patch import Operation, Patch
@@ -85,7 +86,8 @@ class _Mutator:
         """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
         spec, containers = self._spec, objects(self._spec, "containers")
         platforms.check_platform(spec)
-        indexes = eligibility.targets(self._pod, spec)
+        targets = eligibility.targets(self._pod, spec)
+        indexes = targets.indexes
         want = python_env.wanted(self._pod, self._options.inject_python_env)
         conflicts.check_names(spec, self._options)
         for index in indexes:
@@ -100,7 +102,7 @@ class _Mutator:
             text(containers[index], "name"): self._add_to(index, len(indexes), want)
             for index in indexes
         }
-        return self._conclude(asks, modes)
+        return self._conclude(asks, targets, modes)
 
     def _add_hook(self, target: Object) -> None:
         """The init container. The target that is named first stands for all of them."""
@@ -161,13 +163,14 @@ class _Mutator:
             wanted.append({"name": contract.ENV_ENHANCE_METRICS, "value": "true"})
         return wanted + volumes.identity_env(self._options)
 
-    def _conclude(self, asks: str, modes: dict[str, str]) -> Decision:
+    def _conclude(self, asks: str, targets: Targets, modes: dict[str, str]) -> Decision:
         before = earlier(annotations_of(self._pod).get(contract.STATUS_ANNOTATION))
         if before is not None:  # what was done then says more than what is left to do now
             modes = {name: str(before.get(name, mode)) for name, mode in modes.items()}
             if not self._patch.operations:
                 return Decision(decision.SKIPPED, decision.ALREADY, "", tuple(modes), modes)
-        done = Decision(decision.INJECTED, asks, "", tuple(modes), modes)
+        warnings = (targets.warning,) if targets.warning else ()
+        done = Decision(decision.INJECTED, asks, targets.why, tuple(modes), modes, warnings)
         self._annotate(contract.STATUS_ANNOTATION, done.annotation())
         return done
 
