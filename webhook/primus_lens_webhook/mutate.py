@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from primus_lens_hook import contract
 
 from primus_lens_webhook import conflicts, decision, eligibility, platforms, python_env, volumes
+from primus_lens_webhook.advice import advice
 from primus_lens_webhook.decision import Decision, Skip, earlier
 from primus_lens_webhook.document import (
     Malformed,
@@ -169,10 +170,17 @@ class _Mutator:
             modes = {name: str(before.get(name, mode)) for name, mode in modes.items()}
             if not self._patch.operations:
                 return Decision(decision.SKIPPED, decision.ALREADY, "", tuple(modes), modes)
-        warnings = (targets.warning,) if targets.warning else ()
+        warnings = self._warnings(targets, modes)
         done = Decision(decision.INJECTED, asks, targets.why, tuple(modes), modes, warnings)
         self._annotate(contract.STATUS_ANNOTATION, done.annotation())
         return done
+
+    def _warnings(self, targets: Targets, modes: dict[str, str]) -> tuple[str, ...]:
+        found = [targets.warning] if targets.warning else []
+        for index in targets.indexes:
+            container = objects(self._spec, "containers")[index]
+            found += advice(self._pod, container, modes[text(container, "name")])
+        return tuple(found)
 
     def _annotate(self, name: str, value: str) -> None:
         _annotate(self._patch, self._pod, name, value)

@@ -61,7 +61,7 @@ def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     if want.mode == SITE_PACKAGES:
         return _mount_file(patch, path, container, want.site_directory)
     command = strings(container, "command")
-    if command and command[0].startswith(contract.HOOK_MOUNT + "/"):  # of any version of ours
+    if is_wrapped(command):
         return EXEC
     found = _entries(container)
     if command and (want.mode == EXEC or (want.mode == AUTO and not found)):
@@ -71,6 +71,11 @@ def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     if found:
         return _change(patch, path, container, found[-1])  # the last one counts, as in the kubelet
     return _set(patch, path, container, want)
+
+
+def is_wrapped(command: list[str]) -> bool:
+    """Whether it starts through a program of ours, of this version or another."""
+    return bool(command) and command[0].startswith(contract.HOOK_MOUNT + "/")
 
 
 def _entries(container: Object) -> list[int]:

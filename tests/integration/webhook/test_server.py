@@ -67,6 +67,15 @@ def test_a_skip_that_nobody_asked_for_is_warned_of(webhook):
     assert "warnings" not in webhook.ask(review(off))
 
 
+def test_what_may_not_be_as_expected_of_an_injected_pod_is_warned_of(webhook):
+    asked = pod()
+    del asked["spec"]["containers"][0]["command"]
+    response = webhook.ask(review(asked))
+    (warning,) = response["warnings"]
+    assert operations(response)
+    assert warning.startswith("primus-lens: a PYTHONPATH of the image is hidden")
+
+
 def test_a_dry_run_gets_the_same_patch_and_a_count_of_its_own(webhook):
     before = webhook.admissions("injected", "pod-label", "exec", "true") or 0
     assert operations(webhook.ask(review(dryRun=True))) == operations(webhook.ask(review()))
