@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from primus_lens_webhook import decision
+from primus_lens_webhook.advice import LONGEST_WARNING
 from primus_lens_webhook.decision import Decision
 from primus_lens_webhook.document import Malformed, Object, mapping, text
 from primus_lens_webhook.mutate import Mutation, mutate
 from primus_lens_webhook.options import Options
-
-LONGEST_WARNING = 120  # characters; API servers cut longer ones (admission/v1, Warnings)
 
 log = logging.getLogger(__name__)
 

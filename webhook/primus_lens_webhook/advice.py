@@ -11,11 +11,13 @@ from primus_lens_webhook.idle import SSHD, idle_program
 from primus_lens_webhook.options import EXEC
 from primus_lens_webhook.python_env import IMAGE_PYTHONPATH, MODE, SET, is_wrapped
 
+LONGEST_WARNING = 120  # characters; API servers cut longer ones (admission/v1, Warnings)
+
 
 def advice(pod: Object, container: Object, mode: str) -> list[str]:
     """Of one target. `mode` is what was done for Python. Raises Malformed.
 
-    The name comes last: API servers cut a warning after 120 characters.
+    The name comes last: long warnings are cut.
     """
     of_container = f" (container {text(container, 'name')})"
     found = []

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from primus_lens_hook import contract
 
 from primus_lens_webhook import conflicts, decision, eligibility, platforms, python_env, volumes
-from primus_lens_webhook.advice import advice
+from primus_lens_webhook.advice import LONGEST_WARNING, advice
 from primus_lens_webhook.decision import Decision, Skip, earlier
 from primus_lens_webhook.document import (
     Malformed,
@@ -32,6 +32,7 @@ from primus_lens_webhook.resources import gpus
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 MAX_BYTES = 64 << 20  # per rank; the hook's own default
+MOST_WARNINGS = 10  # they go into an annotation, and those of a pod have 256 KiB together
 MARGIN = 2  # ranks together stay below the volume's limit divided by this
 
 
@@ -180,7 +181,7 @@ class _Mutator:
         for index in targets.indexes:
             container = objects(self._spec, "containers")[index]
             found += advice(self._pod, container, modes[text(container, "name")])
-        return tuple(found)
+        return tuple(each[:LONGEST_WARNING] for each in found[:MOST_WARNINGS])
 
     def _annotate(self, name: str, value: str) -> None:
         _annotate(self._patch, self._pod, name, value)

@@ -149,6 +149,25 @@ def test_kinds_that_refuse_init_containers_are_left_alone(document):
     assert "initContainers" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("secrets", "warned"), [(None, True), ([], True), ([{"name": "theirs"}], False)]
+)
+def test_pull_secrets_that_take_the_place_of_the_service_accounts_are_warned_of(secrets, warned):
+    """Kubernetes gives a pod those of its service account only where it has none."""
+    spec = {**POD_SPEC, "imagePullSecrets": secrets}
+    document = json.dumps({"kind": "Job", "spec": {"template": {"spec": spec}}})
+    done = inject(document, "--inject.image-pull-secrets", "ours")
+    assert ("service account" in done.stderr) == warned
+    assert "service account" not in inject(document).stderr
+
+
+def test_what_the_webhook_warns_of_is_said():
+    done = inject(
+        json.dumps({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": "i"}]}})
+    )
+    assert "Pod/: warning: a PYTHONPATH of the image is hidden" in done.stderr
+
+
 def test_pods_that_share_parts_by_anchors_are_injected_each_by_itself():
     text = yaml.safe_dump_all(
         [{"kind": "List", "items": [{"kind": "Pod", "spec": POD_SPEC}] * 2}], sort_keys=False

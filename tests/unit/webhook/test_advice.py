@@ -108,6 +108,15 @@ def test_a_command_that_may_train_is_not_warned_of(command):
     assert warnings(command=command) == []
 
 
+def test_a_pod_of_many_containers_with_long_names_gets_few_short_warnings():
+    names = [f"{each}{'x' * 1000}" for each in range(1000)]
+    asked = {"primus-lens.io/containers": ",".join(names)}
+    spec = {"containers": [{"name": name, "image": "i"} for name in names]}
+    done = mutate({"metadata": {"annotations": asked}, "spec": spec}, Options()).decision
+    assert len(done.warnings) <= 10
+    assert max(map(len, done.warnings)) <= 120
+
+
 def test_a_second_look_says_the_same():
     command = ["/opt/primus-lens/env", "--", "sleep", "infinity"]
     assert warnings(command=command) == warnings(command=["sleep", "infinity"])
