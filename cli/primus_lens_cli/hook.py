@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
 from primus_lens_hook import __version__, contract
@@ -49,11 +50,35 @@ parts = patch.the_hook().recorder.declined
 os.write(out, "".join("%s: %s\\n" % each for each in sorted(parts.items())).encode())
 os._exit(0)
 """
+NO_WRAPPER = (
+    "primus-lens hook: %s cannot be run (is it mounted noexec?): commands start without the hook"
+)
 IMPORTING = 60.0  # seconds; of a cold network file system
 
 
 def main(arguments: List[str]) -> int:
     """Returns 0 when done (`check`: when the hook loads), 1 when not, 2 on bad usage."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    command = given.command
+    if command is None:
+        parser.error("name a command: check, install or uninstall")
+    if command == "install" and given.source and not given.to:
+        parser.error("--from goes with --to")
+    if command == "install" and given.best_effort and not given.to:
+        parser.error("--best-effort goes with --to")
+    if command == "install" and given.to:
+        to_directory = best_effort if given.best_effort else install_to
+        return to_directory(given.to, given.source)
+    try:
+        return {"check": check, "install": install, "uninstall": uninstall}[command]()
+    except OSError as error:
+        where = error.filename or site_packages()
+        print("primus-lens hook: %s: %s" % (where, error.strerror), file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="primus-lens hook", description="The start-up hook of " + sys.executable
     )
@@ -80,21 +105,14 @@ def main(arguments: List[str]) -> int:
         help="with --to: where that lies [%s in the image; else made of this package]"
         % payload.PREBUILT,
     )
+    installer.add_argument(
+        "--best-effort",
+        action="store_true",
+        help="with --to: end with status 0 even if that fails, as an init container must that may "
+        "not fail its pod",
+    )
     commands.add_parser("uninstall", help="take the start-up files out of site-packages")
-    given = parser.parse_args(arguments)
-    command = given.command
-    if command is None:
-        parser.error("name a command: check, install or uninstall")
-    if command == "install" and given.source and not given.to:
-        parser.error("--from goes with --to")
-    if command == "install" and given.to:
-        return install_to(given.to, given.source)
-    try:
-        return {"check": check, "install": install, "uninstall": uninstall}[command]()
-    except OSError as error:
-        where = error.filename or site_packages()
-        print("primus-lens hook: %s: %s" % (where, error.strerror), file=sys.stderr)
-        return 1
+    return parser
 
 
 def check() -> int:
@@ -128,12 +146,13 @@ def install_to(directory: str, source: Optional[str]) -> int:
     if source is None and os.path.isdir(payload.PREBUILT):
         source = payload.PREBUILT
     try:
+        payload.reserve(directory)
         if source is not None:
-            payload.install(source, directory)
+            runs = payload.install(source, directory)
         else:
             with tempfile.TemporaryDirectory() as tree:
                 payload.prepare(tree, directory)
-                payload.install(tree, directory)
+                runs = payload.install(tree, directory)
     except OSError as error:
         about = error.filename2 or error.filename  # of a copy, the one that cannot be written
         known = about is None or str(about).startswith(directory)
@@ -141,6 +160,17 @@ def install_to(directory: str, source: Optional[str]) -> int:
         print("primus-lens hook: cannot install into %s: %s" % (directory, reason), file=sys.stderr)
         return 1
     print("installed %s in %s" % (__version__, directory))
+    if not runs:
+        print(NO_WRAPPER % os.path.join(directory, payload.WRAPPER), file=sys.stderr)
+    return 0
+
+
+def best_effort(directory: str, source: Optional[str]) -> int:
+    """The same, and whatever goes wrong is said and is no failure."""
+    try:
+        install_to(directory, source)
+    except Exception:  # noqa: BLE001 - a fault of ours must not keep a pod from starting
+        traceback.print_exc()
     return 0
 
 

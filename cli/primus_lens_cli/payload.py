@@ -17,15 +17,24 @@ import fcntl
 import os
 import py_compile
 import shutil
+import subprocess
 import tempfile
 from typing import Iterator
 
 import primus_lens_hook
+from primus_lens_hook import contract
 
 # Where the image has it, for all interpreters and with the exec wrapper.
 PREBUILT = "/usr/share/primus-lens/payload"
 CURRENT = "current"
 PREFIX = ".tree-"
+WRAPPER = os.path.join("bin", "exec")
+# What the commands of pods start through: the wrapper, where it is seen to run, or else a program
+# of the pod's own image that starts a command just the same. A pod whose disk is full or mounted
+# noexec must start too. It bears that program's name: BusyBox and others go by argv[0].
+ENTRY = os.path.basename(contract.EXEC)
+WITHOUT_HOOK = "/usr/bin/env"
+USAGE = 125  # the status of the wrapper when it is given no command
 # Whatever the umask: the pod's containers may run as anyone.
 FILE, PROGRAM, WRITABLE = 0o444, 0o555, 0o755
 # For site-packages that the package is not in: one line, silent where the mount is missing. No
@@ -37,8 +46,23 @@ PTH = (
 )
 
 
-def install(source: str, to: str) -> None:
-    """Make `to` hold the tree of `source`, at once; raises OSError and leaves what was there."""
+def reserve(to: str) -> None:
+    """Have commands start through `to`, whatever becomes of the installation. Raises OSError.
+
+    On a full disk a directory can still take a name, and a short link needs no block.
+    """
+    os.makedirs(to, exist_ok=True)
+    entry = os.path.join(to, ENTRY)
+    with _locked(to):
+        if not os.path.lexists(entry):
+            _link(WITHOUT_HOOK, entry)
+
+
+def install(source: str, to: str) -> bool:
+    """Make `to` hold the tree of `source`, at once; raises OSError and leaves what was there.
+
+    Returns whether commands start with the hook, which a tree without a wrapper does not promise.
+    """
     entry = os.path.join(source, "primus_lens_hook", "bootstrap", "sitecustomize.py")
     if not os.path.exists(entry):
         raise FileNotFoundError(errno.ENOENT, "holds no hook", source)
@@ -48,9 +72,16 @@ def install(source: str, to: str) -> None:
         tree = tempfile.mkdtemp(prefix=PREFIX, dir=to)
         try:
             _copy(source, tree)
+            wrapper, entry = os.path.join(tree, WRAPPER), os.path.join(to, ENTRY)
+            runs = _runs(wrapper)
+            if not runs:
+                _link(WITHOUT_HOOK, entry)
             for name in os.listdir(tree):
                 _link(os.path.join(CURRENT, name), os.path.join(to, name))
             _link(os.path.basename(tree), os.path.join(to, CURRENT))
+            if runs:
+                _link(os.path.join(CURRENT, WRAPPER), entry)
+            return runs or not os.path.exists(wrapper)
         finally:
             _tidy(to)
 
@@ -102,6 +133,14 @@ def _copy(source: str, tree: str) -> None:
             os.chmod(copy, PROGRAM if os.stat(original).st_mode & 0o111 else FILE)
     for directory, _, _ in os.walk(tree, onerror=_fail):
         os.chmod(directory, PROGRAM)
+
+
+def _runs(wrapper: str) -> bool:
+    """Tried, since what forbids it may be a mount option, a policy of the node or its processor."""
+    try:
+        return subprocess.call([wrapper], stderr=subprocess.DEVNULL) == USAGE
+    except OSError:
+        return False
 
 
 def _fail(error: OSError) -> None:

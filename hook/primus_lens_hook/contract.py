@@ -41,7 +41,7 @@ RECORDS_VOLUME = "primus-lens-records"  # holds the layout above
 HOOK_MOUNT = "/opt/primus-lens"
 RECORDS_MOUNT = "/var/run/primus-lens"
 BOOTSTRAP = HOOK_MOUNT + "/primus_lens_hook/bootstrap"  # goes first on PYTHONPATH
-EXEC = HOOK_MOUNT + "/bin/exec"
+EXEC = HOOK_MOUNT + "/env"  # starts a container's command, with the hook where that is possible
 
 # One record: {"timestamp": …, "step": …, "data": {…}, "run": …}, and `"late": true` at its end
 # where the training was further already: such a step is not the training's progress.

@@ -153,6 +153,10 @@ PODS = [
         container="second",
         first=({"name": "first", "command": ["python3", "-c", "import wandb"]},),
     ),
+    Case(
+        "a-sidecar-comes-first",
+        first=({"name": "istio-proxy", "command": ["python3", "-c", "import wandb"]},),
+    ),
     Case("own-init-container", of_pod={"initContainers": [OWN_INIT]}),
     # Quality of service.
     Case(

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from primus_lens_webhook import decision
+from primus_lens_webhook.advice import LONGEST_WARNING
 from primus_lens_webhook.decision import Decision, Skip, shown
 from primus_lens_webhook.document import Malformed, Object, mapping, text
 from primus_lens_webhook.mutate import Mutation, mutate
 from primus_lens_webhook.settings import Settings
 
-LONGEST_WARNING = 120  # characters; API servers cut longer ones (admission/v1, Warnings)
 LONGEST_LOGGED = 256
 UID = re.compile(rb'"uid"\s*:\s*"([0-9A-Za-z-]{1,64})"')
 HEAD = 4096  # where it is: the first member of the request
@@ -133,6 +133,8 @@ def _written(uid: str, mutation: Mutation, patch: bytes) -> bytes:
     if made.decision == decision.SKIPPED and made.reason not in QUIET:
         warning = f"primus-lens: metrics not injected: {made.reason}: {made.detail}"
         response["warnings"] = [warning[:LONGEST_WARNING]]
+    if made.warnings:
+        response["warnings"] = [f"primus-lens: {each}"[:LONGEST_WARNING] for each in made.warnings]
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
     return orjson.dumps(review)
 

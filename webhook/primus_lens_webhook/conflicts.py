@@ -9,17 +9,20 @@ from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
 from primus_lens_webhook.decision import Skip
-from primus_lens_webhook.document import Object, mount_point, named, objects, text
+from primus_lens_webhook.document import Object, mapping, mount_point, named, objects, strings, text
 from primus_lens_webhook.init_container import COMMAND
 from primus_lens_webhook.options import EMPTY_DIR, HOOK_SIZE, Options
-from primus_lens_webhook.qos import ephemeral_limit
 from primus_lens_webhook.quantity import quantity
+from primus_lens_webhook.resources import MEMORY, ephemeral_limit, limit
 
 MOUNTS = {
     contract.HOOK_MOUNT: contract.HOOK_VOLUME,
     contract.RECORDS_MOUNT: contract.RECORDS_VOLUME,
 }
 PLACES = (*MOUNTS, "/run/primus-lens")  # where /var/run is a link to /run, as in most images
+# Bytes; several times what the init container takes, and less than wandb alone does.
+LEAST_MEMORY = 64 << 20
+PROGRAM = COMMAND[:3]
 ROOM = 2  # the pod's ephemeral storage must hold so many times what we may use
 
 
@@ -35,8 +38,7 @@ def check_names(spec: Object, options: Options) -> None:
             raise Skip(decision.NAME_CONFLICT, f"volume {name} is of another kind than {kind}")
     for key in ("initContainers", "containers", "ephemeralContainers"):
         container = named(spec, key, contract.HOOK_VOLUME)
-        ours = key == "initContainers" and container and container.get("command") == COMMAND
-        if container is not None and not ours:
+        if container is not None and not (key == "initContainers" and _ours(container)):
             raise Skip(decision.NAME_CONFLICT, f"there is another container {contract.HOOK_VOLUME}")
 
 
@@ -70,6 +72,20 @@ def check_storage(spec: Object, options: Options) -> None:
             decision.EPHEMERAL_STORAGE_LIMIT,
             f"the pod's limit on ephemeral-storage is below {needed}; raise it, or remove it",
         )
+
+
+def check_memory(target: Object) -> None:
+    """The kernel would kill an init container with this limit, and the pod would fail."""
+    if MEMORY in mapping(mapping(target, "resources"), "limits") and (
+        limit(target, MEMORY) < LEAST_MEMORY
+    ):
+        least = f"{LEAST_MEMORY >> 20}Mi"
+        raise Skip(decision.MEMORY_LIMIT, f"its memory limit is below {least}: no training")
+
+
+def _ours(container: Object) -> bool:
+    """Whether any version of ours has made this init container: flags may differ."""
+    return strings(container, "command")[: len(PROGRAM)] == PROGRAM
 
 
 def _harmless(volumes: Mapping[str, Object], mount: Object) -> bool:

@@ -22,17 +22,19 @@ BAD_ANNOTATION = "bad-annotation"
 MIRROR = "mirror"  # the kubelet's own picture of a static pod
 OS = "os"
 ARCH = "arch"
+KNATIVE = "knative"
 NO_CONTAINER = "no-container"
 NAME_CONFLICT = "name-conflict"
 MOUNT_CONFLICT = "mount-conflict"
+MEMORY_LIMIT = "memory-limit"
 EPHEMERAL_STORAGE_LIMIT = "ephemeral-storage-limit"
 TOO_LARGE = "too-large"  # for a bound of ours
 UNEXPECTED = "unexpected"  # no creation of a pod
 ERROR = "error"
 REASONS = (
     POD_LABEL, NAMESPACE_LABEL, ALREADY, OPTED_OUT, BAD_LABEL, BAD_ANNOTATION, MIRROR, OS, ARCH,
-    NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, EPHEMERAL_STORAGE_LIMIT, TOO_LARGE, UNEXPECTED,
-    ERROR,
+    KNATIVE, NO_CONTAINER, NAME_CONFLICT, MOUNT_CONFLICT, MEMORY_LIMIT, EPHEMERAL_STORAGE_LIMIT,
+    TOO_LARGE, UNEXPECTED, ERROR,
 )  # fmt: skip
 
 LONGEST_DETAIL = 256  # characters: it may hold names and paths of the pod
@@ -45,15 +47,19 @@ class Decision(NamedTuple):
     decision: str
     reason: str
     detail: str = ""
-    """For people; what exactly is in the way, and what to do about it."""
+    """For people: what is in the way, or why this container was chosen."""
     containers: tuple[str, ...] = ()
     python_env: Mapping[str, str] = {}
+    warnings: tuple[str, ...] = ()
+    """Of an injected pod: what may not be as its author expects."""
 
     def annotation(self) -> str:
         """The value of `primus-lens.io/status`."""
         status: dict[str, Any] = {"decision": self.decision, "reason": self.reason}
         if self.detail:
             status["detail"] = self.detail
+        if self.warnings:
+            status["warnings"] = list(self.warnings)
         status["hook"] = __version__
         status["containers"] = list(self.containers)
         status["python_env"] = dict(self.python_env)

@@ -6,6 +6,8 @@ What is not sure to run as it would without us is left alone.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from primus_lens_hook import contract
 
 from primus_lens_webhook import decision
@@ -19,11 +21,11 @@ from primus_lens_webhook.document import (
     objects,
     text,
 )
+from primus_lens_webhook.main_container import CONTAINERS, choose
 
-CONTAINERS = contract.ANNOTATION_PREFIX + "containers"
-MAIN_CONTAINER = ("kubectl.kubernetes.io/default-container", "primus-safe.main.container")
+REVISION = "serving.knative.dev/revision"
+NO_INIT_CONTAINERS = ("serving.knative.dev", "run.googleapis.com")  # API groups
 MIRROR = "kubernetes.io/config.mirror"
-ARCHITECTURES = ("amd64", "arm64")  # those that the image is built for
 
 LONGEST_NAME = 63  # a DNS label; the names of injected containers end in the status
 
@@ -46,41 +48,50 @@ def who_asks(pod: Object) -> str:
     return decision.POD_LABEL
 
 
-def check_platform(spec: Object) -> None:
-    """Raises Skip for a pod that will not run on Linux, or not on a known architecture."""
-    selector = mapping(spec, "nodeSelector")
-    names = (text(mapping(spec, "os"), "name"), text(selector, "kubernetes.io/os"))
-    if any(name not in ("", "linux") for name in names):
-        raise Skip(decision.OS, "the hook is for Linux")
-    if text(selector, "kubernetes.io/arch") not in ("", *ARCHITECTURES):
-        raise Skip(decision.ARCH, "the image is built for " + " and ".join(ARCHITECTURES))
+def check_owner(pod: Object, api_version: str) -> None:
+    """Raises Skip for what refuses init containers, or belongs to something that does."""
+    labels = mapping(mapping(pod, "metadata"), "labels")
+    if REVISION in labels or api_version.partition("/")[0] in NO_INIT_CONTAINERS:
+        raise Skip(decision.KNATIVE, "Knative services take no init containers")
 
 
-def targets(pod: Object, spec: Object, most: int) -> list[int]:
-    """Indexes of the containers that the hook goes into. Raises Skip.
+class Targets(NamedTuple):
+    """Indexes of the containers that the hook goes into, why, and what is to be warned of."""
+
+    indexes: list[int]
+    why: str = ""
+    warning: str = ""
+
+
+def targets(pod: Object, spec: Object, most: int) -> Targets:
+    """Raises Skip.
 
     Those of the annotation; else those that have our records mounted, since another webhook
     may have put a container of its own before them since; else the main one.
     """
     containers = objects(spec, "containers")
-    indexes = _asked_for(pod, containers)
-    if len(indexes) > most:
-        raise Skip(decision.TOO_LARGE, f"{len(indexes)} containers to inject; at most {most} are")
-    if any(len(text(containers[index], "name")) > LONGEST_NAME for index in indexes):
+    found = _found(pod, containers)
+    if len(found.indexes) > most:
+        why = f"{len(found.indexes)} containers to inject; at most {most} are"
+        raise Skip(decision.TOO_LARGE, why)
+    if any(len(text(containers[index], "name")) > LONGEST_NAME for index in found.indexes):
         raise Malformed(f"a container's name is longer than {LONGEST_NAME} characters")
-    return indexes
+    return found
 
 
-def _asked_for(pod: Object, containers: list[Object]) -> list[int]:
-    names = [text(each, "name") for each in containers]
+def _found(pod: Object, containers: list[Object]) -> Targets:
     asked = annotations_of(pod).get(CONTAINERS)
     if isinstance(asked, str):
-        return _named(asked, names)
+        return Targets(_named(asked, [text(each, "name") for each in containers]))
     if not containers:
         raise Skip(decision.NO_CONTAINER, "the pod has no container")
+    main = choose(pod, containers)
     records = (contract.RECORDS_VOLUME, contract.RECORDS_MOUNT)
     mounted = [index for index, each in enumerate(containers) if has_mount(each, *records)]
-    return mounted or [_main(pod, names)]
+    if mounted and mounted != [main.position]:
+        return Targets(mounted)
+    why = main.why and f"container {text(containers[main.position], 'name')}: {main.why}"
+    return Targets([main.position], why, main.warning)
 
 
 def has_mount(container: Object, name: str, path: str) -> bool:
@@ -97,11 +108,3 @@ def _named(asked: str, names: list[str]) -> list[int]:
     if unknown:
         raise Skip(decision.NO_CONTAINER, f"annotation {CONTAINERS}: no container {unknown}")
     return [index for index, name in enumerate(names) if name in wanted]
-
-
-def _main(pod: Object, names: list[str]) -> int:
-    for annotation in MAIN_CONTAINER:
-        name = annotations_of(pod).get(annotation)
-        if name in names:
-            return names.index(name)
-    return 0

@@ -22,8 +22,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from primus_lens_webhook.decision import shown
-from primus_lens_webhook.document import Object
-from primus_lens_webhook.mutate import mutate
+from primus_lens_webhook.document import Object, mapping, objects
+from primus_lens_webhook.mutate import Mutation, mutate
 from primus_lens_webhook.options import ENV_PREFIX, Options
 from primus_lens_webhook.templates import pods
 
@@ -36,6 +36,12 @@ EPILOG = """\
 example:
   primus-lens inject -f job.yaml --inject.image registry.example/primus-lens-wandb:1.0 \\
     | kubectl apply -f -"""
+
+
+SECRETS = (
+    "imagePullSecrets are added where there were none: those of the service account are not used "
+    "any more; if its pods need them, list them too"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,15 +111,24 @@ def _mutated(document: Any, settings: Options) -> Any:
     found = list(pods(document))
     if not found:
         _tell(document, "", "left alone: no pod and no pod template in it")
-    for path, pod in found:
-        mutation = mutate(pod, settings)
+    for path, pod, api_version in found:
+        mutation = mutate(pod, settings, api_version)
+        warnings = [*mutation.decision.warnings, *_of_secrets(pod, mutation)]
         placed = [{**each, "path": path + each["path"]} for each in mutation.operations]
         jsonpatch.JsonPatch(placed).apply(document, in_place=True)
         made = mutation.decision
         if made.decision != "injected":
             detail = f" ({made.detail})" if made.detail else ""
             _tell(document, path, f"skipped: {made.reason}{detail}")
+        for each in warnings:
+            _tell(document, path, f"warning: {each}")
     return document
+
+
+def _of_secrets(pod: Object, mutation: Mutation) -> list[str]:
+    """For templates alone: a webhook sees pods when their service account has been asked."""
+    added = any(each["path"].startswith("/spec/imagePullSecrets") for each in mutation.operations)
+    return [SECRETS] if added and not objects(mapping(pod, "spec"), "imagePullSecrets") else []
 
 
 def _tell(document: Any, path: str, text: str) -> None:

@@ -13,9 +13,18 @@ from typing import Any, NamedTuple
 
 from primus_lens_hook import contract
 
-from primus_lens_webhook import conflicts, decision, eligibility, identity, python_env, volumes
+from primus_lens_webhook import (
+    conflicts,
+    decision,
+    eligibility,
+    identity,
+    platforms,
+    python_env,
+    volumes,
+)
+from primus_lens_webhook.advice import LONGEST_WARNING, advice
 from primus_lens_webhook.annotations import Annotations
-from primus_lens_webhook.decision import Decision, Skip, earlier
+from primus_lens_webhook.decision import Decision, Skip, earlier, shown
 from primus_lens_webhook.document import (
     Malformed,
     Object,
@@ -26,14 +35,16 @@ from primus_lens_webhook.document import (
     objects,
     text,
 )
+from primus_lens_webhook.eligibility import Targets
 from primus_lens_webhook.init_container import init_container
 from primus_lens_webhook.options import EMPTY_DIR, OFF, Options
 from primus_lens_webhook.patch import Operation, Patch
-from primus_lens_webhook.qos import gpus
 from primus_lens_webhook.quantity import quantity
+from primus_lens_webhook.resources import gpus
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 MAX_BYTES = 64 << 20  # per rank; the hook's own default
+MOST_WARNINGS = 10  # they go into an annotation, and those of a pod have 256 KiB together
 MARGIN = 2  # ranks together stay below the volume's limit divided by this
 
 
@@ -44,11 +55,16 @@ class Mutation(NamedTuple):
     decision: Decision
 
 
-def mutate(pod: Object, options: Options) -> Mutation:
-    """What is to be done to a pod. Never raises for what a pod may be."""
+def mutate(pod: Object, options: Options, api_version: str = "") -> Mutation:
+    """What is to be done to a pod. Never raises for what a pod may be.
+
+    `api_version` is that of the object which the pod is the template of.
+    """
     patch = Patch()
     try:
-        done = _Mutator(pod, options, patch).run()
+        asks = eligibility.who_asks(pod)
+        eligibility.check_owner(pod, api_version)
+        done = _Mutator(pod, options, patch).run(asks)
     except Skip as skip:
         return _skipped(pod, skip.decision)
     except Malformed as error:
@@ -76,12 +92,12 @@ class _Mutator:
         self._options = options
         self._patch = patch
 
-    def run(self) -> Decision:
+    def run(self, asks: str) -> Decision:
         """Check everything first: what is skipped is left alone. Raises Skip and Malformed."""
         spec, containers = self._spec, self._containers
-        asks = eligibility.who_asks(self._pod)
-        eligibility.check_platform(spec)
-        indexes = eligibility.targets(self._pod, spec, self._options.inject_max_containers)
+        platforms.check_platform(spec)
+        targets = eligibility.targets(self._pod, spec, self._options.inject_max_containers)
+        indexes = targets.indexes
         want = python_env.wanted(self._pod, self._options.inject_python_env)
         conflicts.check_names(spec, self._options)
         there = by_name(spec, "volumes")
@@ -89,22 +105,28 @@ class _Mutator:
             conflicts.check_mounts(there, containers[index])
         if named(spec, "volumes", contract.RECORDS_VOLUME) is None:
             conflicts.check_storage(spec, self._options)
+        if want.mode != OFF:
+            conflicts.check_memory(containers[indexes[0]])
+            self._add_hook(containers[indexes[0]])
         self._add_volumes(with_hook=want.mode != OFF)
         modes = {
             text(containers[index], "name"): self._add_to(index, len(indexes), want)
             for index in indexes
         }
-        return self._conclude(asks, modes)
+        return self._conclude(asks, targets, modes)
+
+    def _add_hook(self, target: Object) -> None:
+        """The init container. The target that is named first stands for all of them."""
+        if named(self._spec, "initContainers", contract.HOOK_VOLUME) is None:
+            made = init_container(target, self._options)
+            self._patch.insert("/spec", self._spec, "initContainers", 0, made)
+            self._add_pull_secrets()
 
     def _add_volumes(self, *, with_hook: bool) -> None:
         spec, patch = self._spec, self._patch
         wanted = [volumes.records_volume(self._options)]
         if with_hook:
             wanted.insert(0, volumes.hook_volume())
-            if named(spec, "initContainers", contract.HOOK_VOLUME) is None:
-                made = init_container(spec, self._options)
-                patch.insert("/spec", spec, "initContainers", 0, made)
-                self._add_pull_secrets()
         for volume in wanted:
             if named(spec, "volumes", volume["name"]) is None:
                 patch.append("/spec", spec, "volumes", volume)
@@ -155,15 +177,23 @@ class _Mutator:
             wanted.append({"name": contract.ENV_ENHANCE_METRICS, "value": "true"})
         return wanted + volumes.identity_env(self._options)
 
-    def _conclude(self, asks: str, modes: dict[str, str]) -> Decision:
+    def _conclude(self, asks: str, targets: Targets, modes: dict[str, str]) -> Decision:
         before = earlier(annotations_of(self._pod).get(contract.STATUS_ANNOTATION))
         if before is not None:  # what was done then says more than what is left to do now
             modes = {name: _earlier_mode(before, name, mode) for name, mode in modes.items()}
             if not self._patch.operations:
                 return Decision(decision.SKIPPED, decision.ALREADY, "", tuple(modes), modes)
-        done = Decision(decision.INJECTED, asks, "", tuple(modes), modes)
+        warnings = self._warnings(targets, modes)
+        done = Decision(decision.INJECTED, asks, targets.why, tuple(modes), modes, warnings)
         self._annotations.put(contract.STATUS_ANNOTATION, done.annotation())
         return done
+
+    def _warnings(self, targets: Targets, modes: dict[str, str]) -> tuple[str, ...]:
+        found = [targets.warning] if targets.warning else []
+        for index in targets.indexes:
+            container = self._containers[index]
+            found += advice(self._pod, container, modes[text(container, "name")])
+        return tuple(shown(each, LONGEST_WARNING) for each in found[:MOST_WARNINGS])
 
 
 def _earlier_mode(before: Mapping[str, object], name: str, now: str) -> str:

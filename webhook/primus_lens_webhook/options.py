@@ -64,20 +64,6 @@ class Options:
         default=AUTO,
         metavar="MODE",
     )
-    inject_init_cpu: str = flag(
-        "--inject.init-cpu",
-        "CPU of the init container, requested and its limit",
-        size,
-        default="250m",
-        metavar="QUANTITY",
-    )
-    inject_init_memory: str = flag(
-        "--inject.init-memory",
-        "memory of the init container, requested and its limit",
-        size,
-        default="128Mi",
-        metavar="QUANTITY",
-    )
     inject_volume_mode: str = flag(
         "--inject.volume-mode",
         "where records go: " + ", ".join(VOLUME_MODES),

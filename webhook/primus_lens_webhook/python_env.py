@@ -29,7 +29,7 @@ SET = "set"  # the pod had none; a PYTHONPATH of the image is hidden
 OUTCOMES = (PREPENDED, REFERENCED, SET, EXEC, SITE_PACKAGES, OFF)
 
 USERS = contract.ENV_PREFIX + "USER_PYTHONPATH"
-STARTUP_FILES = ("primus_lens_hook.pth", "primus_lens_hook.start")
+STARTUP_FILE = "primus_lens_hook.pth"  # the only one in the payload; see cli/payload.py
 LONGEST_PATH = 4096  # PATH_MAX; each injected container gets it
 UNSET = "$(PYTHONPATH)"
 
@@ -63,9 +63,9 @@ def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     if want.mode == OFF:
         return OFF
     if want.mode == SITE_PACKAGES:
-        return _mount_files(patch, path, container, want.site_directory)
+        return _mount_file(patch, path, container, want.site_directory)
     command = strings(container, "command")
-    if command[:1] == [contract.EXEC]:
+    if is_wrapped(command):
         return EXEC
     found = _entries(container)
     if command and (want.mode == EXEC or (want.mode == AUTO and not found)):
@@ -75,6 +75,11 @@ def apply(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     if found:
         return _change(patch, path, container, found[-1])  # the last one counts, as in the kubelet
     return _set(patch, path, container, want)
+
+
+def is_wrapped(command: list[str]) -> bool:
+    """Whether it starts through a program of ours, of this version or another."""
+    return bool(command) and command[0].startswith(contract.HOOK_MOUNT + "/")
 
 
 def _entries(container: Object) -> list[int]:
@@ -115,15 +120,14 @@ def _set(patch: Patch, path: str, container: Object, want: Wanted) -> str:
     return SET
 
 
-def _mount_files(patch: Patch, path: str, container: Object, directory: str) -> str:
-    there = {mount.get("mountPath") for mount in objects(container, "volumeMounts")}
-    for name in STARTUP_FILES:
-        mount = {
-            "name": contract.HOOK_VOLUME,
-            "mountPath": f"{directory}/{name}",
-            "subPath": f"pth/{name}",
-            "readOnly": True,
-        }
-        if mount["mountPath"] not in there:
-            patch.append(path, container, "volumeMounts", mount)
+def _mount_file(patch: Patch, path: str, container: Object, directory: str) -> str:
+    mount = {
+        "name": contract.HOOK_VOLUME,
+        "mountPath": f"{directory}/{STARTUP_FILE}",
+        "subPath": f"pth/{STARTUP_FILE}",
+        "readOnly": True,
+    }
+    there = [each.get("mountPath") for each in objects(container, "volumeMounts")]
+    if mount["mountPath"] not in there:
+        patch.append(path, container, "volumeMounts", mount)
     return SITE_PACKAGES

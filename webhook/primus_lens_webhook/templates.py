@@ -22,25 +22,28 @@ class Found(NamedTuple):
 
     path: str
     pod: Object
+    api_version: str
+    """Of the object that it is a part of."""
 
 
 def pods(document: object) -> Iterator[Found]:
     """Every pod and pod template of an object, in the order of the text."""
-    yield from _below("", document, 0)
+    yield from _below("", document, 0, "")
 
 
-def _below(path: str, value: object, depth: int) -> Iterator[Found]:
+def _below(path: str, value: object, depth: int, api_version: str) -> Iterator[Found]:
     if depth > DEEPEST:
         return
     if isinstance(value, dict):
+        api_version = str(value.get("apiVersion") or api_version)
         if _is_pod(path, value):
-            yield Found(path, value)
+            yield Found(path, value, api_version)
             return
         for key, below in value.items():
-            yield from _below(f"{path}/{escaped(str(key))}", below, depth + 1)
+            yield from _below(f"{path}/{escaped(str(key))}", below, depth + 1, api_version)
     elif isinstance(value, list):
         for index, below in enumerate(value):
-            yield from _below(f"{path}/{index}", below, depth + 1)
+            yield from _below(f"{path}/{index}", below, depth + 1, api_version)
 
 
 def _is_pod(path: str, value: Object) -> bool:

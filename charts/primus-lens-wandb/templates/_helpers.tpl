@@ -205,8 +205,6 @@ would be refused. So a change of mode is another object, and the old one goes.
 {{- end }}
 - --inject.python-env={{ .Values.injection.pythonEnv }}
 - --inject.ranks={{ int64 .Values.injection.ranks }}
-- --inject.init-cpu={{ .Values.injection.initCpu }}
-- --inject.init-memory={{ .Values.injection.initMemory }}
 {{- if .Values.injection.systemMetrics }}
 - --inject.system-metrics
 {{- end }}

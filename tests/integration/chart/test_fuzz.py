@@ -125,8 +125,6 @@ BY_NAME = {
     "hostPath": PATHS,
     "imagePullSecrets": SECRETS,
     "imageRegistry": st.sampled_from(["", "registry.example:5000/a"]),
-    "initCpu": QUANTITIES,
-    "initMemory": QUANTITIES,
     "interval": DURATION,
     "issuerRef": st.just({}),
     "kubeletRoot": PATHS,

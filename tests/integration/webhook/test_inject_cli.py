@@ -127,6 +127,47 @@ def test_a_skip_is_explained_and_is_no_error(label, spec, says):
     assert says in done.stderr
 
 
+KNATIVE = {
+    "apiVersion": "serving.knative.dev/v1",
+    "kind": "Service",
+    "spec": {"template": TEMPLATE},
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        KNATIVE,
+        {**KNATIVE, "apiVersion": "run.googleapis.com/v1"},
+        {"apiVersion": "v1", "kind": "List", "items": [KNATIVE]},
+    ],
+    ids=["Service", "CloudRun", "List"],
+)
+def test_kinds_that_refuse_init_containers_are_left_alone(document):
+    done = inject(json.dumps(document))
+    assert "skipped: knative" in done.stderr
+    assert "initContainers" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("secrets", "warned"), [(None, True), ([], True), ([{"name": "theirs"}], False)]
+)
+def test_pull_secrets_that_take_the_place_of_the_service_accounts_are_warned_of(secrets, warned):
+    """Kubernetes gives a pod those of its service account only where it has none."""
+    spec = {**POD_SPEC, "imagePullSecrets": secrets}
+    document = json.dumps({"kind": "Job", "spec": {"template": {"spec": spec}}})
+    done = inject(document, "--inject.image-pull-secrets", "ours")
+    assert ("service account" in done.stderr) == warned
+    assert "service account" not in inject(document).stderr
+
+
+def test_what_the_webhook_warns_of_is_said():
+    done = inject(
+        json.dumps({"kind": "Pod", "spec": {"containers": [{"name": "a", "image": "i"}]}})
+    )
+    assert "Pod/: warning: a PYTHONPATH of the image is hidden" in done.stderr
+
+
 def test_pods_that_share_parts_by_anchors_are_injected_each_by_itself():
     text = yaml.safe_dump_all(
         [{"kind": "List", "items": [{"kind": "Pod", "spec": POD_SPEC}] * 2}], sort_keys=False
@@ -152,7 +193,7 @@ def test_flags_say_what_is_injected():
         ("", ("-f", "/no/such"), 1, "/no/such: No such file"),
         ("", ("--inject.python-env", "magic"), 2, "expected one of auto, prepend"),
         ("", ("--inject.volume-mode", "hostPath"), 2, "--inject.host-path"),
-        ("", ("--inject.init-cpu", "many"), 2, "--inject.init-cpu"),
+        ("", ("--inject.records-size", "many"), 2, "--inject.records-size"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text, flags, status, says):

@@ -21,7 +21,7 @@ def test_a_labelled_pod_comes_back_injected(webhook):
     response = webhook.ask(review())
     assert (response["uid"], response["allowed"]) == ("uid-1", True)
     after = jsonpatch.JsonPatch(operations(response)).apply(pod())
-    assert after["spec"]["containers"][0]["command"][0] == "/opt/primus-lens/bin/exec"
+    assert after["spec"]["containers"][0]["command"][0] == "/opt/primus-lens/env"
     assert response["auditAnnotations"] == {
         "decision": "injected", "reason": "pod-label", "containers": "main",
     }  # fmt: skip
@@ -67,6 +67,15 @@ def test_a_skip_that_nobody_asked_for_is_warned_of(webhook):
     assert len(warning) <= 120
     off = pod(labels={"primus-lens.io/wandb": "disabled"})
     assert "warnings" not in webhook.ask(review(off))
+
+
+def test_what_may_not_be_as_expected_of_an_injected_pod_is_warned_of(webhook):
+    asked = pod()
+    del asked["spec"]["containers"][0]["command"]
+    response = webhook.ask(review(asked))
+    (warning,) = response["warnings"]
+    assert operations(response)
+    assert warning.startswith("primus-lens: a PYTHONPATH of the image is hidden")
 
 
 def test_a_dry_run_gets_the_same_patch_and_a_count_of_its_own(webhook):

@@ -153,7 +153,7 @@ def undone(pod):
 
 
 def undo(container):
-    if (container.get("command") or [])[:2] == ["/opt/primus-lens/bin/exec", "--"]:
+    if (container.get("command") or [])[:2] == ["/opt/primus-lens/env", "--"]:
         del container["command"][:2]
     mounts = container.get("volumeMounts") or []
     container["volumeMounts"] = [each for each in mounts if each["name"] not in OURS]

@@ -29,6 +29,7 @@ def result(case):
     mutation = mutate(copy.deepcopy(case["pod"]), settings(case))
     made = mutation.decision._asdict()
     made |= {"containers": list(made["containers"]), "python_env": dict(made["python_env"])}
+    made["warnings"] = list(made["warnings"])
     return made, applied(mutation.operations, case["pod"])
 
 

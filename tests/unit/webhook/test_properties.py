@@ -65,7 +65,7 @@ def test_every_target_has_what_the_hook_needs(pod, options):
         assert env["PRIMUS_LENS_WANDB_OUTPUT_PATH"].startswith("/var/run/primus-lens")
         mode = mutation.decision.python_env[container["name"]]
         if mode == "exec":
-            assert container["command"][0] == "/opt/primus-lens/bin/exec"
+            assert container["command"][0] == "/opt/primus-lens/env"
         elif mode != "off":
             assert env["PYTHONPATH"].split(":")[0] == generated_pods.BOOTSTRAP
             assert "" not in env["PYTHONPATH"].split(":")[-1:]

@@ -1,31 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a pod's resources that an injection must not disturb."""
+"""Requests and limits of containers: what an injection may use, and must not change."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from primus_lens_webhook.document import Malformed, Object, mapping, objects
 from primus_lens_webhook.quantity import quantity
 
-COMPUTE = ("cpu", "memory")
 GPUS = "/gpu"  # nvidia.com/gpu, amd.com/gpu
 ZERO = Decimal()
 MOST_KINDS = 16  # of GPUs in one container
 MOST_GPUS = Decimal(1 << 20)  # an integer of 1,000 digits, 9e999, takes long to make
+MEMORY = "memory"
 EPHEMERAL_STORAGE = "ephemeral-storage"
+COMPUTE = ("cpu", MEMORY, EPHEMERAL_STORAGE)
 
 
-def takes_resources(spec: Object) -> bool:
-    """Whether an init container may ask for CPU and memory without changing the QoS class.
+def compute_resources(container: Object) -> dict[str, dict[str, Any]]:
+    """Requests and limits of the container, but for devices and claims. Raises Malformed.
 
-    With requests equal to limits it fits Guaranteed and Burstable pods. A BestEffort pod has
-    neither anywhere; one with resources of its own (pod level, Kubernetes 1.32) is classed by
-    these alone. As in pkg/apis/core/v1/helper/qos of Kubernetes, GPUs count for nothing.
+    A container with the same ones leaves the QoS class of the pod as it is.
     """
-    if _compute(spec):
-        return False
-    return any(_compute(each) for each in _containers(spec))
+    found: dict[str, dict[str, Any]] = {}
+    for kind in ("requests", "limits"):
+        amounts = mapping(mapping(container, "resources"), kind)
+        copied = {name: amounts[name] for name in COMPUTE if amounts.get(name) is not None}
+        for name in copied:
+            _amount(amounts, name)
+        if copied:
+            found[kind] = copied
+    return found
 
 
 def ephemeral_limit(spec: Object) -> Decimal | None:
@@ -51,19 +57,6 @@ def gpus(container: Object) -> int:
 def limit(container: Object, resource: str) -> Decimal:
     """A limit of the container, 0 without one. Raises Malformed."""
     return _amount(mapping(mapping(container, "resources"), "limits"), resource)
-
-
-def _containers(spec: Object) -> list[Object]:
-    return [*objects(spec, "initContainers"), *objects(spec, "containers")]
-
-
-def _compute(holder: Object) -> bool:
-    """Whether the container, or the pod, has CPU or memory in its requests or limits."""
-    resources = mapping(holder, "resources")
-    if not resources:  # as in most of very many containers
-        return False
-    lists = [mapping(resources, kind) for kind in ("requests", "limits")]
-    return any(_amount(each, name) > 0 for each in lists for name in COMPUTE)
 
 
 def _amount(amounts: Object, name: str) -> Decimal:
