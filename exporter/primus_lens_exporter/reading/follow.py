@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.reading.faults import isolated
+from primus_lens_exporter.reading.faults import Isolated
 from primus_lens_exporter.reading.rank import RankFiles
 from primus_lens_exporter.reading.settings import ReadingSettings
 from primus_lens_exporter.reading.sources import Source
@@ -87,7 +87,7 @@ class Follower:
         awake = [rank for rank in self._ranks() if rank.schedule.wake_at <= now]
         for rank in sorted(awake, key=attrgetter("schedule.scanned_at")):
             if rank.scan_due(now):
-                with isolated(self._counts, rank.path):
+                with Isolated(self._counts, rank.path):
                     rank.scan(now)
                 yield
         yield from self._read([rank for rank in awake if rank.schedule.due(now)], now)
@@ -109,7 +109,7 @@ class Follower:
                 self._leave(rank, now)
         for volume in found:
             if volume.due(now) or volume not in self._volumes:
-                with isolated(self._counts, f"{volume.root.path}/{volume.name}"):
+                with Isolated(self._counts, f"{volume.root.path}/{volume.name}"):
                     volume.look(now)
                     self._take_over(volume, now)
                 yield
@@ -140,7 +140,7 @@ class Follower:
         for tenant, ranks in Counter(rank.tenant for rank in due).items():
             tenant.begin_tick(ranks)
         for rank in due:
-            with isolated(self._counts, rank.path):
+            with Isolated(self._counts, rank.path):
                 yield from rank.read(now)
 
     def _leave(self, rank: RankFiles, now: float) -> None:

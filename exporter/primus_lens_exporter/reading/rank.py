@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.reading.consumer import Consumer
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.reading.faults import isolated
+from primus_lens_exporter.reading.faults import Isolated
 from primus_lens_exporter.reading.layout import METRICS_FILE, RUNS_FILE
 from primus_lens_exporter.reading.rank_reader import RankReader
 from primus_lens_exporter.reading.runs_file import RunsFiles
@@ -52,6 +52,7 @@ class RankFiles:
         self._segments = Segments(
             volume.root, rank.name, self.tenant, settings, counts, len(consumers)
         )
+        self._isolated = Isolated(counts, self.path)
         self._runs_files = RunsFiles(volume.root, rank.name, self.tenant)
         self._readers = [self._reader(number) for number in range(len(consumers))]
         self._is_listed = False
@@ -94,7 +95,7 @@ class RankFiles:
             self._segments.read_errors.note("", error)
         if (labels := self._identify()) is not None:
             for reader in self._following():
-                with isolated(self._counts, self.path):
+                with self._isolated:
                     reader.runs.update(labels, self.tenant.info(), now)
         seconds = self.volume.root.cost(started)
         self.schedule.end_scan(seconds)
@@ -129,7 +130,7 @@ class RankFiles:
         if self._labels is not None:
             for reader in self._following():
                 if now >= reader.runs.next_end:
-                    with isolated(self._counts, self.path):
+                    with self._isolated:
                         reader.runs.end_due(self._labels, now)
         self.schedule.rest(now, min(reader.runs.next_end for reader in self._readers))
 
@@ -160,7 +161,7 @@ class RankFiles:
             quiet = now - max(since, reader.busy_at) >= self._settings.series_grace_seconds
             unread = reader.behind or self.schedule.may_have_grown(now, reader.busy_at)
             if quiet and not (unread and now - since < UNREAD_SECONDS):
-                with isolated(self._counts, self.path):
+                with self._isolated:
                     reader.release()
         return not self._following()
 
@@ -188,13 +189,13 @@ class RankFiles:
 
     def _begins(self, reader: RankReader) -> bool:
         """Whether a consumer takes anything now."""
-        with isolated(self._counts, self.path):
+        with self._isolated:
             return reader.begin_turn()
         return False
 
     def _goes_on(self, turn: Iterator[None]) -> bool:
         """Take one step of a reader's turn; False at its end."""
-        with isolated(self._counts, self.path):
+        with self._isolated:
             return next(turn, END) is not END
         return False
 

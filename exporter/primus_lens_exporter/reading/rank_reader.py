@@ -91,7 +91,7 @@ class RankReader:
         return self._consumer.accepts(self)
 
     def read(self, reads: SharedReads, labels: Labels, *, is_listed: bool) -> Iterator[None]:
-        """Read what is new, at most its part of the share; yields after each chunk."""
+        """Read what is new, at most its part of the share; yields between chunks."""
         owners = self._segments.unfinished(self._number)
         all_read = True
         if len(owners) > 1:
@@ -131,9 +131,13 @@ class RankReader:
         self, labels: Labels, files: list[Segment], reads: SharedReads
     ) -> Generator[None, None, bool]:
         """Read the files of one process; returns whether all was read."""
-        left = self._share.part
+        left, clock = self._share.part, self.volume.root.clock
         for file in files:
+            if file is not files[0]:
+                yield
+            reads.check(file)
             while left > 0 and self._may_read():
+                started = clock()
                 piece = self._next(file, reads, by_line=False)
                 if piece is TOO_EARLY:
                     self._segments.let_go(file)
@@ -143,10 +147,11 @@ class RankReader:
                     break
                 left -= piece.size
                 self._take(labels, file, piece)
-                yield
+                self._share.spent(piece.size, clock() - started)
                 if piece.drained and file.state is not State.DELETED:
                     self._at_end(file)  # a deleted file may have a last line without an end
                     break
+                yield
             else:
                 self._segments.let_go(file)
                 return False
@@ -196,16 +201,17 @@ class RankReader:
     def _next_or_ended(
         self, reads: SharedReads, ended: list[Segment], file: Segment
     ) -> Piece | None:
+        reads.check(file)
+        clock = self.volume.root.clock
+        started = clock()
         piece = self._next(file, reads, by_line=True)
         if piece is None:
             ended.append(file)
+        self._share.spent(piece.size if piece else 0, clock() - started)
         return piece
 
     def _next(self, file: Segment, reads: SharedReads, *, by_line: bool) -> Piece | None:
         """The next lines of a file, not before the consumer's place in it; None at its end."""
-        reads.check(file)
-        clock = self.volume.root.clock
-        started = clock()
         tail = file.tails[self._number]
         before = tail.place
         piece = reads.next(file, tail, by_line=by_line)
@@ -215,7 +221,6 @@ class RankReader:
                 tail.place = before
         if piece is not None:
             self.busy_at = reads.began_at
-        self._share.spent(piece.size if piece else 0, clock() - started)
         return piece
 
     def _begin(
@@ -242,18 +247,16 @@ class RankReader:
             self._consumer.forget(file.key)
 
     def _take(self, labels: Labels, file: Segment, piece: Piece) -> None:
-        clock = self.volume.root.clock
-        started = clock()
         (batch,) = piece.batches
         positions = {file.key: piece.end.offset} if batch.records else {}
         self._deliver(labels, self._fresh(file, batch), positions)
-        self._share.spent(0, clock() - started)
 
     def _fresh(self, file: Segment, batch: Batch) -> list[Record]:
         """Count what is in a batch; returns the records that have not been there before."""
         if self._counts is not None:
             self._counts.bytes += batch.size
-            self._counts.lines.update(batch.results)
+            for result, lines in batch.results.items():
+                self._counts.lines[result] += lines
         if self._missing:
             self._missing.difference_update(record.run for record in batch.records)
         return self.sequences.fresh(file.owner, batch.records) if batch.records else []
