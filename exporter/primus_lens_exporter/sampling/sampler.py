@@ -19,7 +19,7 @@ from primus_lens_exporter.model.rounds import Round
 from primus_lens_exporter.model.run_info import RunInfo
 from primus_lens_exporter.reading.consumer import Consumer, Holder
 from primus_lens_exporter.reading.counts import Counts
-from primus_lens_exporter.reading.faults import isolated
+from primus_lens_exporter.reading.faults import Isolated
 from primus_lens_exporter.reading.time_slices import in_slices
 from primus_lens_exporter.sampling.pod import Pod, PodRun
 from primus_lens_exporter.sampling.rules import REASONS, Rules
@@ -64,7 +64,7 @@ class Sampler(Consumer):
         """Hand on the aggregates that wait for nobody by now, in short steps."""
         for labels, pod in list(self._pods.items()):
             if pod.waiting.values:
-                with isolated(self._counts, next(iter(pod.thinning)).path):
+                with Isolated(self._counts, next(iter(pod.thinning)).path):
                     yield from self._emit(labels, pod)
 
     def accepts(self, holder: Holder) -> bool:
