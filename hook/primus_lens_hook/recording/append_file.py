@@ -53,13 +53,16 @@ class AppendFile:
 
         Raises what a signal handler raises.
         """
+        # Once: a signal handler that writes at any moment may have it closed. fcntl raises
+        # ValueError for -1, where all others raise OSError.
+        fd = self._fd
         try:
             if self._is_marked:
-                if fcntl.fcntl(self._fd, _READ_MARK) != MARK:
+                if fd < 0 or fcntl.fcntl(fd, _READ_MARK) != MARK:
                     return False
                 if now < self._look_at:
                     return True
-            status = os.fstat(self._fd)
+            status = os.fstat(fd)
         except OSError as error:  # EBADF; ESTALE of our own file
             if is_interruption(error):
                 raise
@@ -125,7 +128,7 @@ class AppendFile:
 
     def _is_still_ours(self, fd: int) -> bool:
         if self._is_marked:
-            return bool(fcntl.fcntl(fd, _READ_MARK) == MARK)
+            return fd >= 0 and bool(fcntl.fcntl(fd, _READ_MARK) == MARK)
         status = os.fstat(fd)
         return (status.st_ino, status.st_dev) == self.id
 

@@ -251,6 +251,25 @@ def test_signal_handlers_that_write_at_any_moment(tmp_path, monkeypatch):
     assert number > 100
 
 
+def test_signal_handlers_that_write_where_the_descriptor_was_closed(tmp_path):
+    def prepare(number):
+        directories.append(tmp_path / f"closed{number}")
+        writers.append(Writer([str(directories[-1])], MAX))
+        writers[-1].write(line(0))
+        os.close(*ours(directories[-1]))
+
+    def act(number, what=1):
+        writers[number].write(line(what))
+
+    directories, writers = [], []
+    prepare(0)
+    for number in at_each(act, writer, append_file, handler=lambda number: act(number, 2)):
+        assert sorted(numbers(directories[number])) == [0, 1, 2], number
+        writers[number].release()
+        prepare(number + 1)
+    assert number > 100
+
+
 def test_the_trainings_own_descriptor_of_our_file_is_its_own(tmp_path):
     writer = Writer([str(tmp_path)], MAX)
     writer.write(line(1))
