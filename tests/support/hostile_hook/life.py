@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A life: lines of a program, the place that it runs in, and how it starts."""
 
+import re
 import textwrap
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ class Life(NamedTuple):
     def ends_abruptly(self):
         """Whether nothing of the interpreter's own end runs."""
         return any(line.startswith(ABRUPT_LINES) for line in self.lines)
+
+    @property
+    def names_steps(self):
+        """Whether a row is logged at a step that does not depend on how many came before."""
+        return any(re.match(r"rows\(\d+, \d", line) for line in self.lines)
 
     @property
     def cuts_writes_short(self):
