@@ -84,3 +84,11 @@ def test_no_file_is_larger_than_a_screenful_of_thought():
     sources = [path for part in ("hook", "exporter", "toolkit", "webhook", "cli", "demo", "boards")
                for path in (ROOT / part).rglob("*.py")]  # fmt: skip
     assert [path.name for path in sources if len(path.read_text().splitlines()) > 300] == []
+
+
+def test_every_helm_command_names_its_namespace():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "charts").rglob("*.md")]
+    text = "\n".join(page.read_text() for page in pages).replace("\\\n", "")
+    commands = re.findall(r"^helm .*$", text, re.MULTILINE)
+    assert len(commands) > 5
+    assert [each for each in commands if "--namespace" not in each] == []
