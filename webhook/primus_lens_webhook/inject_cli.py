@@ -32,7 +32,7 @@ UNPUBLISHED = f"no --inject.image: pods get {DEFAULT_IMAGE}, which no public reg
 LONGEST_LINE = 1000  # on stderr, with names of the file in it
 EPILOG = """\
 example:
-  primus-lens inject -f job.yaml --inject.image registry.example/primus-lens-wandb:1.0 \\
+  primus-lens inject -f job.yaml --inject.image registry.example/primus-lens-wandb:0.1.0 \\
     | kubectl apply -f -"""
 
 
