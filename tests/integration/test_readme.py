@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README says to paste works as it stands, but for pip: these packages are here."""
+"""What README and docs say to paste works as it stands, but for pip: these packages are here."""
 
+import json
 import re
 import subprocess
 import sys
@@ -34,3 +35,26 @@ def test_the_block_for_a_laptop_pasted(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r'^primus_lens_wandb_metric{.*key="train/loss"} ', done.stdout, re.MULTILINE)
+
+
+def rank_of_torchrun(tmp_path, rank):
+    program = (ROOT / "docs" / "training.md").read_text().split("```python\n")[1].split("```")[0]
+    launcher = {"WANDB_RUN_ID": "llama-7b-3", "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    records = {"PRIMUS_LENS_WANDB_OUTPUT_PATH": str(tmp_path / "metrics")}
+    quiet = {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**clean_environ(), **launcher, **records, **quiet},
+        check=True,
+        timeout=60,
+    )
+    path = tmp_path / "metrics" / "node_0" / f"rank_{rank}" / "wandb_metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_ranks_of_one_id_are_one_run_and_one_of_them_sends_it(tmp_path):
+    ranks = [rank_of_torchrun(tmp_path, rank) for rank in (0, 1)]
+    assert {record["run"] for rank in ranks for record in rank} == {"llama-7b-3"}
+    assert [[record["step"] for record in rank] for rank in ranks] == [list(range(100))] * 2
+    assert len(list(tmp_path.glob("wandb/*run-*"))) == 1
