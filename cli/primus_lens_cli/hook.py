@@ -70,8 +70,10 @@ def main(arguments: List[str]) -> int:
     if command == "install" and given.to:
         to_directory = best_effort if given.best_effort else install_to
         return to_directory(given.to, given.source)
+    if command == "check":
+        return check()
     try:
-        return {"check": check, "install": install, "uninstall": uninstall}[command]()
+        return {"install": install, "uninstall": uninstall}[command]()
     except OSError as error:
         where = error.filename or site_packages()
         print("primus-lens hook: %s: %s" % (where, error.strerror), file=sys.stderr)

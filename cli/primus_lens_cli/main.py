@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import sys
 from typing import List, NamedTuple, Optional
@@ -19,6 +20,14 @@ commands:
 %s
 
 `primus-lens COMMAND --help` explains each of them."""
+
+WITHOUT_EXTRA = """\
+usage: primus-lens %s …
+
+%s. It needs the packages of the extra `%s`, which are not installed here.
+In the directory of this project's sources:
+  %s
+Then --help lists its flags."""
 
 
 class Command(NamedTuple):
@@ -45,8 +54,22 @@ COMMANDS = {
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one subcommand; returns its exit status, 2 for a command there is not."""
-    given = sys.argv[1:] if arguments is None else arguments
+    """Run one subcommand; returns its exit status, 2 for a command there is not.
+
+    Where whoever reads the output leaves early, as `head` does, it is 1 and nothing is said.
+    """
+    try:
+        try:
+            return _command(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            if sys.stdout is not None:  # closed by the caller
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains
+        return 1
+
+
+def _command(given: List[str]) -> int:
     first = given[0] if given else "--help"
     if first in ("--help", "-h"):
         lines = ["  %-10s %s" % (name, command.help) for name, command in COMMANDS.items()]
@@ -66,18 +89,24 @@ def _run(name: str, command: Command, arguments: List[str]) -> int:
             "%s needs Python 3.11 or newer; this is %s" % (name, platform.python_version())
         )
     try:
-        module = importlib.import_module(command.module)
+        return int(importlib.import_module(command.module).main(arguments))
+    except KeyboardInterrupt:
+        return 130
     except ModuleNotFoundError as error:
         if not command.extra or (error.name or "").startswith("primus_lens"):
             raise
-        return _fail(
-            "%s needs the package %s; install it with: "
-            "pip install 'primus-lens-wandb-exporter[%s]'" % (name, error.name, command.extra)
-        )
-    try:
-        return int(module.main(arguments))
-    except KeyboardInterrupt:
-        return 130
+        return _without_extra(name, command, str(error.name), arguments)
+
+
+def _without_extra(name: str, command: Command, missing: str, arguments: List[str]) -> int:
+    install = "pip install '.[%s]'" % command.extra  # there is no release on PyPI yet
+    if "--help" in arguments or "-h" in arguments:
+        print(WITHOUT_EXTRA % (name, command.help, command.extra, install))
+        return 0
+    return _fail(
+        "%s needs the package %s; in the directory of this project's sources: %s"
+        % (name, missing, install)
+    )
 
 
 def _fail(text: str) -> int:

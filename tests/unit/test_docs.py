@@ -4,6 +4,7 @@
 import dataclasses
 import re
 
+import pytest
 from primus_lens_exporter.model.drops import DROPS
 from primus_lens_exporter.model.series_rules import SeriesRules
 from primus_lens_exporter.pods.cache import PodCache
@@ -18,7 +19,7 @@ from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
 from primus_lens_hook import contract
 from primus_lens_toolkit import rejections
-from primus_lens_webhook import decision
+from primus_lens_webhook import decision, inject_cli
 
 from support.repository import ROOT
 
@@ -75,10 +76,42 @@ def test_every_reason_of_the_webhook_is_in_its_table():
         r"^\| (`[^|]*) \|", (ROOT / "docs" / "injection.md").read_text(), re.MULTILINE
     )
     told = set(re.findall("`([^`]+)`", "".join(rows)))
-    assert [reason for reason in decision.REASONS if reason not in told] == []
+    assert [
+        reason for reason in (*decision.REASONS, inject_cli.COMMAND) if reason not in told
+    ] == []
 
 
 def test_no_file_is_larger_than_a_screenful_of_thought():
     sources = [path for part in ("hook", "exporter", "toolkit", "webhook", "cli", "demo", "boards")
                for path in (ROOT / part).rglob("*.py")]  # fmt: skip
     assert [path.name for path in sources if len(path.read_text().splitlines()) > 300] == []
+
+
+def test_every_helm_command_names_its_namespace():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "charts").rglob("*.md")]
+    text = "\n".join(page.read_text() for page in pages).replace("\\\n", "")
+    commands = re.findall(r"^helm .*$", text, re.MULTILINE)
+    assert len(commands) > 5
+    assert [each for each in commands if "--namespace" not in each] == []
+
+
+def anchors(page):
+    """The targets in a page, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("[cm]*/**/*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text())
+    targets = [((page.parent / path) if path else page, anchor) for path, anchor in links]
+    assert [path for path, _ in targets if not path.exists()] == []
+    assert [each for each in targets if each[1] and each[1] not in anchors(each[0])] == []
+
+
+@pytest.mark.parametrize("page", ["training.md", "operating.md"])
+def test_the_readme_links_each_page_of_questions(page):
+    assert f"](docs/{page})" in (ROOT / "README.md").read_text()

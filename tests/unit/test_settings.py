@@ -5,6 +5,7 @@ import ast
 import dataclasses
 
 import pytest
+from primus_lens_exporter import cli as exporter_cli
 from primus_lens_exporter.settings import Settings
 from primus_lens_webhook import inject_cli, settings
 
@@ -23,3 +24,11 @@ def used():
 def test_each_setting_is_used(used, given):
     names = {field.name for field in dataclasses.fields(given)}
     assert names <= used
+
+
+def test_help_says_all_where_no_pattern_means_all_keys(capsys):
+    with pytest.raises(SystemExit):
+        exporter_cli.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "keys that become series [default: all;" in told
+    assert "of a shared volume [default: false;" in told

@@ -47,14 +47,18 @@ def flag(
     default: Any = dataclasses.MISSING,
     repeatable: bool = False,
     metavar: str | None = None,
+    unset: str = "none",
+    environment: bool = True,
 ) -> Any:
     """A dataclass field that is also a flag. Without a default it must be given.
 
     `parse` raises ValueError with a text for the user. A repeatable flag's field is a
-    tuple; its environment twin holds the values separated by commas.
+    tuple; its environment twin holds the values separated by commas. `unset` is
+    what --help shows for an empty default; without `environment` there is no twin.
     """
     metadata = {"flag": name, "help": help, "parse": parse, "repeatable": repeatable}
-    return dataclasses.field(default=default, metadata={**metadata, "metavar": metavar})
+    metadata |= {"metavar": metavar, "unset": unset, "environment": environment}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def limit(name: str, help: str, default: int, metavar: str = "COUNT") -> Any:
@@ -119,11 +123,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def _add(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], prefix: str) -> None:
-    default = f"default: {field.default}"
-    if field.default is dataclasses.MISSING:
-        default = "required"
-    elif field.default in (None, "", ()):
-        default = "default: none"
+    told = _default(field) + (f"; env: {twin}" if (twin := _env(field, prefix)) else "")
     is_switch = field.metadata["parse"] is boolean
     parser.add_argument(
         field.metadata["flag"],
@@ -132,8 +132,17 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], prefix:
         nargs="?" if is_switch else None,
         const="true" if is_switch else None,
         metavar="true|false" if is_switch else field.metadata["metavar"],
-        help=f"{field.metadata['help']} [{default}; env: {_env(field, prefix)}]".replace("%", "%%"),
+        help=f"{field.metadata['help']} [{told}]".replace("%", "%%"),
     )
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING:
+        return "required"
+    if field.default in (None, "", ()):
+        return f"default: {field.metadata['unset']}"
+    words = {True: "true", False: "false"} if isinstance(field.default, bool) else {}
+    return f"default: {words.get(field.default, field.default)}"
 
 
 def _value(
@@ -147,11 +156,11 @@ def _value(
     texts = given[field.name]
     if texts is None:
         source = _env(field, prefix)
-        texts = environ.get(source, "")
+        texts = environ.get(source, "") if source else ""
         if not texts and field.default is not dataclasses.MISSING:
             return field.default
         if not texts:
-            parser.error(f"{name} is required (or set {source})")
+            parser.error(f"{name} is required" + (f" (or set {source})" if source else ""))
         if field.metadata["repeatable"]:
             texts = texts.split(",")
     try:
@@ -163,4 +172,5 @@ def _value(
 
 
 def _env(field: dataclasses.Field[Any], prefix: str) -> str:
-    return prefix + field.name.upper()
+    """The environment twin's name; empty where there is none."""
+    return prefix + field.name.upper() if field.metadata["environment"] else ""

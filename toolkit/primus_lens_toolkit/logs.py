@@ -12,9 +12,6 @@ import dataclasses
 import logging
 import time
 
-from logfmter import Logfmter
-from pythonjsonlogger.json import JsonFormatter
-
 from primus_lens_toolkit.flags import flag, one_of
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -46,6 +43,10 @@ class LogSettings:
 
 def configure(level: str, format: str) -> None:
     """Send all logs of this level and above to stderr; for the values see above."""
+    # Not at the top: `primus-lens webhook --help` works where the extra is not installed.
+    from logfmter import Logfmter  # noqa: PLC0415
+    from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415
+
     formatter: logging.Formatter = Logfmter(keys=list(NAMES), mapping=NAMES)
     if format == "json":
         fields = {attribute: name for name, attribute in NAMES.items()} | {"message": "msg"}

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from primus_lens_hook import __version__
 from primus_lens_toolkit import daemon, flags
 
-from primus_lens_webhook.app import serve
 from primus_lens_webhook.options import ENV_PREFIX
 from primus_lens_webhook.settings import Settings
 
@@ -29,4 +28,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run until stopped; see `daemon.run`."""
     parser = flags.Parser("primus-lens webhook", DESCRIPTION, EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
-    return daemon.run(serve, Settings, ENV_PREFIX, parser, arguments)
+    return daemon.run(_serve, Settings, ENV_PREFIX, parser, arguments)
+
+
+async def _serve(settings: Settings) -> None:
+    # Not at the top: --help works where the extra is not installed.
+    from primus_lens_webhook.app import serve  # noqa: PLC0415
+
+    await serve(settings)

@@ -30,17 +30,13 @@ MIRROR = "kubernetes.io/config.mirror"
 LONGEST_NAME = 63  # a DNS label; the names of injected containers end in the status
 
 
-def who_asks(pod: Object) -> str:
-    """POD_LABEL or NAMESPACE_LABEL. Raises Skip.
-
-    A pod that says nothing has come by the webhook for namespaces that ask, or was given to
-    `primus-lens inject` by somebody who asks.
-    """
+def who_asks(pod: Object, unlabelled: str) -> str:
+    """POD_LABEL, or `unlabelled` for a pod that has no label. Raises Skip."""
     if MIRROR in annotations_of(pod):
         raise Skip(decision.MIRROR)
     label = mapping(mapping(pod, "metadata"), "labels").get(contract.LABEL)
     if label is None:
-        return decision.NAMESPACE_LABEL
+        return unlabelled
     if label == "disabled":
         raise Skip(decision.OPTED_OUT)
     if label != "enabled":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`primus-lens inject`: the webhook's own work on YAML files, for clusters without it.
 
-It prints what it was given, with the hook in every pod; comments, order and unknown fields
-stay. What it leaves alone it explains on stderr.
+It prints what it was given, with the hook in every pod, and explains on stderr what it leaves
+alone. What the extra brings is imported where it is used: --help must work without it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonpatch
 from primus_lens_toolkit import flags
 from primus_lens_toolkit.flags import flag
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.tokens import AliasToken
 
 from primus_lens_webhook.decision import shown
-from primus_lens_webhook.document import Object, mapping, objects
+from primus_lens_webhook.document import Malformed, Object, mapping, objects
 from primus_lens_webhook.mutate import Mutation, mutate
-from primus_lens_webhook.options import ENV_PREFIX, Options
+from primus_lens_webhook.options import DEFAULT_IMAGE, ENV_PREFIX, Options
 from primus_lens_webhook.templates import pods
 
 PROGRAM = "primus-lens inject"
+COMMAND = "command"  # the reason to inject a pod that has no label
 DESCRIPTION = """\
 Put the hook into the pods of YAML files, as the webhook does: Pods and whatever has a pod
 template. Pods labelled primus-lens.io/wandb: disabled are left alone."""
+UNPUBLISHED = f"no --inject.image: pods get {DEFAULT_IMAGE}, which no public registry has"
 LONGEST_LINE = 1000  # on stderr, with names of the file in it
 EPILOG = """\
 example:
-  primus-lens inject -f job.yaml --inject.image registry.example/primus-lens-wandb:1.0 \\
+  primus-lens inject -f job.yaml --inject.image registry.example/primus-lens-wandb:0.1.0 \\
     | kubectl apply -f -"""
 
 
@@ -50,7 +48,7 @@ class Settings(Options):
 
     filename: tuple[str, ...] = flag(
         "-f", "a YAML or JSON file, - for standard input; repeatable", repeatable=True,
-        metavar="FILE",
+        metavar="FILE", environment=False,
     )  # fmt: skip
 
 
@@ -58,20 +56,19 @@ def main(arguments: Sequence[str]) -> int:
     """Returns 0 when done, a skip being no error; 1 for a file that is no good."""
     parser = flags.Parser(PROGRAM, DESCRIPTION, EPILOG)
     settings = flags.parse(Settings, parser, arguments, os.environ, ENV_PREFIX)
-    first = True
+    if settings.inject_image == DEFAULT_IMAGE:
+        print(f"{PROGRAM}: {UNPUBLISHED}", file=sys.stderr)
+    separator = ""
     for name in settings.filename:
         try:
-            text = _read(name)
-            documents = _load(text)
-            for document in documents:
-                if not first:
-                    print("---")
-                first = False
-                _yaml().dump(_mutated(document, settings), sys.stdout)
+            texts = _injected(_read(name), settings)
         except (OSError, UnicodeDecodeError) as error:
             return _fail(f"{name}: {getattr(error, 'strerror', None) or error}")
-        except (YAMLError, RecursionError) as error:
-            return _fail(f"{name}: no YAML: {' '.join(str(error).split())}")
+        except (Malformed, RecursionError) as error:
+            return _fail(f"{name}: no YAML: {error}")
+        for text in texts:
+            print(separator + text, end="")
+            separator = "---\n"
     return 0
 
 
@@ -81,38 +78,22 @@ def _read(name: str) -> str:
     return Path(name).read_text(encoding="utf-8")
 
 
-def _load(text: str) -> list[Any]:
-    """The documents but empty ones. Raises YAMLError.
+def _injected(text: str, settings: Options) -> list[str]:
+    """The documents of a file with the hook in. Raises Malformed."""
+    from primus_lens_webhook import yaml_files  # noqa: PLC0415
 
-    Where anchors are used, parts are shared, and what is done to one pod would be done to
-    another: then the shared parts are written out, and comments are lost.
-    """
-    shared = any(isinstance(token, AliasToken) for token in YAML().scan(text))
-    loader = YAML(typ="safe", pure=True) if shared else _yaml()
-    documents = [each for each in loader.load_all(text) if each is not None]
-    return [_plain(each) for each in documents] if shared else documents
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(below) for key, below in value.items()}
-    return [_plain(below) for below in value] if isinstance(value, list) else value
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1 << 20
-    yaml.indent(mapping=2, sequence=2, offset=0)
-    return yaml
+    documents = yaml_files.load(text)
+    return [yaml_files.dump(_mutated(each, settings)) for each in documents]
 
 
 def _mutated(document: Any, settings: Options) -> Any:
+    import jsonpatch  # noqa: PLC0415
+
     found = list(pods(document))
     if not found:
         _tell(document, "", "left alone: no pod and no pod template in it")
     for path, pod, api_version in found:
-        mutation = mutate(pod, settings, api_version)
+        mutation = mutate(pod, settings, api_version, unlabelled=COMMAND)
         warnings = [*mutation.decision.warnings, *_of_secrets(pod, mutation)]
         placed = [{**each, "path": path + each["path"]} for each in mutation.operations]
         jsonpatch.JsonPatch(placed).apply(document, in_place=True)

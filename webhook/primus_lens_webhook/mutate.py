@@ -55,14 +55,20 @@ class Mutation(NamedTuple):
     decision: Decision
 
 
-def mutate(pod: Object, options: Options, api_version: str = "") -> Mutation:
+def mutate(
+    pod: Object,
+    options: Options,
+    api_version: str = "",
+    unlabelled: str = decision.NAMESPACE_LABEL,
+) -> Mutation:
     """What is to be done to a pod. Never raises for what a pod may be.
 
-    `api_version` is that of the object which the pod is the template of.
+    `api_version` is that of the object which the pod is the template of, `unlabelled` the
+    reason to inject a pod that has no label.
     """
     patch = Patch()
     try:
-        asks = eligibility.who_asks(pod)
+        asks = eligibility.who_asks(pod, unlabelled)
         eligibility.check_owner(pod, api_version)
         done = _Mutator(pod, options, patch).run(asks)
     except Skip as skip:

@@ -11,6 +11,7 @@ from primus_lens_toolkit.flags import boolean, flag, limit, one_of, positive
 from primus_lens_webhook.quantity import quantity
 
 ENV_PREFIX = "PRIMUS_LENS_WEBHOOK_"
+DEFAULT_IMAGE = f"primus-lens-wandb:{__version__}"
 
 EMPTY_DIR, CLAIM, HOST_PATH = VOLUME_MODES = ("emptyDir", "persistentVolumeClaim", "hostPath")
 AUTO, PREPEND, EXEC, SITE_PACKAGES, OFF = PYTHON_ENVS = (
@@ -39,8 +40,8 @@ class Options:
 
     inject_image: str = flag(
         "--inject.image",
-        "the image that brings the hook, best by digest",
-        default=f"primus-lens-wandb:{__version__}",
+        "the image that brings the hook, best by digest; there is no public one yet",
+        default=DEFAULT_IMAGE,
         metavar="IMAGE",
     )
     inject_image_pull_policy: str = flag(

@@ -218,3 +218,12 @@ would be refused. So a change of mode is another object, and the old one goes.
 - --log.level={{ $webhook.logLevel }}
 - --log.format={{ $webhook.logFormat }}
 {{- end -}}
+
+{{/* Where the alerts' runbooks are; empty where it is not known, as in a chart of the sources. */}}
+{{- define "primus-lens-wandb.runbooks" -}}
+{{- if .Values.rules.runbookUrl -}}
+{{- trimSuffix "/" .Values.rules.runbookUrl -}}
+{{- else if .Chart.Home -}}
+{{- printf "%s/blob/v%s/docs/runbooks" .Chart.Home .Chart.Version -}}
+{{- end -}}
+{{- end -}}

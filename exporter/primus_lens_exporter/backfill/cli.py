@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -55,8 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         with _output(given.output) as out, _bar(total) as advance:
             summary = backfill(found, tuple(given.labels), out, advance)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains
-        return 1
+        raise  # the command's own end: main.py of primus_lens_cli
     except OSError as error:
         parser.error(f"{given.output or 'standard output'}: {error.strerror}")
     _tell(summary, given.output)

@@ -25,6 +25,7 @@ class SeriesRules:
         Pattern,
         default=None,
         metavar="PATTERN",
+        unset="all",
     )
     keys_deny: Pattern | None = flag(
         "--keys.deny",

@@ -13,7 +13,9 @@ from primus_lens_exporter.live.schema import Run, Snapshot
 from primus_lens_exporter.top import rows, text
 
 SEPARATOR = " · "
-NO_RUNS = "No runs yet: a run appears here when its training logs for the first time."
+NO_RUNS = (
+    "No run to show: a run is here from its first log call until a minute or so after its end."
+)
 LATE_SECONDS = 60.0  # as in the alert on lag
 
 

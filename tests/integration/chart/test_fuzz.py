@@ -170,6 +170,7 @@ BY_NAME = {
     "repository": st.sampled_from(["primus-lens-wandb", "a/b/c"]),
     "resources": RESOURCES,
     "revisionHistoryLimit": COUNTS,
+    "runbookUrl": st.sampled_from(["", "https://wiki.example/r/"]),
     "sampleLimit": COUNTS,
     "sampling": SAMPLING,
     "scrapeTimeout": DURATION,

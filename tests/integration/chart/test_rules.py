@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules, as promtool evaluates them: what *_test.yaml say comes of them."""
 
+import functools
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.chart import charting
+from support.chart import charting, helm
 from support.chart.rules import ALERTS, MFU, RECORDING, names, promtool
 
 TESTS = {path.name: path for path in Path(__file__).parent.glob("*_test.yaml")}
@@ -66,3 +67,27 @@ def test_the_operator_gets_the_rules_of_the_files():
 
 def test_there_are_none_unless_they_are_enabled():
     assert ("PrometheusRule", "rules") not in charting.found()
+
+
+def runbooks(**values):
+    spec = rendered(**values)
+    rules = [rule for group in spec["groups"] for rule in group["rules"] if "alert" in rule]
+    return {
+        rule["annotations"]["runbook_url"].removesuffix(f"/{rule['alert']}.md") for rule in rules
+    }
+
+
+def test_the_runbooks_are_where_a_value_says():
+    assert runbooks() == {"docs/runbooks"}
+    assert runbooks(runbookUrl="https://wiki.example/r/") == {"https://wiki.example/r"}
+
+
+@pytest.mark.skipif(helm.COMMAND is not None, reason="the command reads the chart itself")
+def test_the_runbooks_of_a_released_chart_are_links(monkeypatch, tmp_path):
+    chart = shutil.copytree(charting.CHART, tmp_path / "chart")
+    with (chart / "Chart.yaml").open("a") as file:
+        file.write("home: https://forge.example/team/lens\n")
+    monkeypatch.setattr(helm, "CHART", chart)
+    monkeypatch.setattr(helm, "loaded", functools.cache(helm.loaded.__wrapped__))
+    version = yaml.safe_load((chart / "Chart.yaml").read_text())["version"]
+    assert runbooks() == {f"https://forge.example/team/lens/blob/v{version}/docs/runbooks"}

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import signal
 import socket
 import subprocess
 import sys
 
 import pytest
+from primus_lens_cli.main import COMMANDS
 
 from support import matrix
 from support.environment import clean_environ
+from support.repository import ROOT
 
 
 def primus_lens(*arguments, python=sys.executable, **environ):
@@ -20,13 +23,59 @@ def primus_lens(*arguments, python=sys.executable, **environ):
     )
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["hook"], ["run"], ["exporter"], ["backfill"], ["demo"], ["top"]]
-)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_teaches(command):
     done = primus_lens(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "usage: primus-lens" in done.stdout
+
+
+PARTS = [str(ROOT / part) for part in ("hook", "toolkit", "exporter", "webhook", "cli", "demo")]
+BARE = {"PYTHONPATH": ":".join(PARTS)}
+
+
+def without_extras(*arguments):
+    command = [sys.executable, "-S", "-m", "primus_lens_cli", *arguments]
+    return subprocess.run(
+        command, env={**clean_environ(), **BARE}, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_needs_no_extra(command):
+    done = without_extras(command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: primus-lens {command}")
+
+
+def test_help_of_the_webhook_and_inject_is_whole_without_the_extra():
+    for command in ("webhook", "inject"):
+        assert "--inject.image IMAGE" in without_extras(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["exporter", "webhook --certificate.directory .", "inject -f -"]
+)
+def test_a_missing_extra_is_named(command):
+    done = without_extras(*command.split())
+    extra = COMMANDS[command.split()[0]].extra
+    assert done.returncode == 2
+    assert f"pip install '.[{extra}]'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["--help", "hook check", "hook --help", "exporter --help",
+     f"inject -f {ROOT}/manifests/self-signed/primus-lens-wandb.yaml --inject.image i:1"],
+)  # fmt: skip
+def test_a_reader_who_leaves_early_is_no_fault(command):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "primus_lens_cli", *command.split()]
+    done = subprocess.run(command, env=clean_environ(), stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert done.returncode in (0, 1)  # argparse passes over it
+    assert b"Broken" not in done.stderr
 
 
 @pytest.mark.exhaustive

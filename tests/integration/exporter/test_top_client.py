@@ -209,4 +209,4 @@ def test_a_password_in_the_url(tmp_path):
     until(lambda: exporter.status("/") == 401)
     status, printed = top(exporter.url.replace("//", f"//me:{PASSWORD}@"))
     exporter.__exit__()
-    assert (status, "No runs yet" in printed) == (0, True), printed
+    assert (status, "No run to show" in printed) == (0, True), printed

@@ -364,4 +364,4 @@ def test_a_reader_that_has_seen_enough(served):
 
 def test_no_run_yet(tmp_path):
     with Exporter(tmp_path) as exporter:
-        assert "No runs yet" in once(exporter.url)[1]
+        assert "No run to show" in once(exporter.url)[1]

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import yaml
+from primus_lens_webhook.options import DEFAULT_IMAGE
 
 from support.environment import clean_environ
 
@@ -30,8 +31,11 @@ KINDS = {
 }
 
 
+IMAGE = ("--inject.image", "registry.example/lens:1")
+
+
 def inject(text, *flags):
-    command = [sys.executable, "-m", "primus_lens_cli", "inject", "-f", "-", *flags]
+    command = [sys.executable, "-m", "primus_lens_cli", "inject", "-f", "-", *IMAGE, *flags]
     return subprocess.run(command, input=text, capture_output=True, text=True, env=clean_environ())
 
 
@@ -178,6 +182,25 @@ def test_pods_that_share_parts_by_anchors_are_injected_each_by_itself():
     assert first == second
     assert len(first["spec"]["containers"][0]["volumeMounts"]) == 2
     assert "*" not in done.stdout
+
+
+def test_a_pod_without_a_label_is_injected_for_the_command():
+    done = yaml.safe_load(inject(json.dumps({"kind": "Pod", "spec": POD_SPEC})).stdout)
+    status = json.loads(done["metadata"]["annotations"]["primus-lens.io/status"])
+    assert status["reason"] == "command"
+
+
+def test_an_image_that_nobody_can_pull_is_warned_of():
+    done = inject(json.dumps({"kind": "Pod", "spec": POD_SPEC}), f"--inject.image={DEFAULT_IMAGE}")
+    assert done.returncode == 0
+    assert "no public registry" in done.stderr
+
+
+def test_no_variable_stands_for_the_file():
+    done = inject("", "--help")
+    assert "a YAML or JSON file, - for standard input; repeatable [required]" in " ".join(
+        done.stdout.split()
+    )
 
 
 def test_flags_say_what_is_injected():

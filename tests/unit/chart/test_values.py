@@ -64,6 +64,7 @@ def test_the_default_values_fit_the_schema():
         ({"exporter": {"prot": 1}}, "additional properties 'prot' not allowed"),
         ({"exporter": {"port": "http"}}, "got string, want integer"),
         ({"exporter": {"port": 70000}}, "maximum: got 70,000, want 65,535"),
+        ({"rules": {"runbookUrl": "docs/runbooks"}}, "does not match pattern"),
         ({"records": {"type": "tmpfs"}}, "value must be one of 'emptyDir'"),
         ({"records": {"hostPath": "relative"}}, "does not match pattern"),
         ({"image": {"digest": "latest"}}, "does not match pattern"),
