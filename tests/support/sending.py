@@ -41,7 +41,7 @@ class Sending:
 
     async def __aenter__(self):
         self.readers = app._readers(
-            [self.outbox], self.settings, Counts, PodCache(), OpenFiles(1000)
+            [self.outbox], self.settings, Counts(), Counts, PodCache(), OpenFiles(1000)
         )
         work = [self.outbox.run(), *self.readers.work()]
         self.tasks = [asyncio.create_task(each) for each in work]
