@@ -98,7 +98,8 @@ class Listing:
         self._seen = None
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more. Another directory in this place may get the same inode."""
+        self._id = None
         if self._watch is not None:
             self._watcher.forget(self._watch)
             self._watch = None
@@ -108,7 +109,6 @@ class Listing:
             return self._root.open(self.name, DIRECTORY)
         except OSError:
             self.close()
-            self._id = None  # what comes in its place may get the same inode
             raise
 
     def _listen(self, directory: int, directory_id: tuple[int, int]) -> None:
