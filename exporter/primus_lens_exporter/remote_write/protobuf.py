@@ -33,6 +33,18 @@ def field(number: int, content: bytes) -> bytes:
     return b"%c%b%b" % (number << 3 | LENGTH_DELIMITED, varint(len(content)), content)
 
 
+class FieldHeads(dict[int, bytes]):
+    """What stands before the content of a field of one number, by the content's length."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._tag = varint(number << 3 | LENGTH_DELIMITED)
+
+    def __missing__(self, length: int) -> bytes:
+        self[length] = head = self._tag + varint(length)
+        return head
+
+
 class SampleFrames(dict[int, tuple[bytes, bytes]]):
     """What stands before and behind the value of a sample, by its time in milliseconds.
 

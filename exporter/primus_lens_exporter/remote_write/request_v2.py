@@ -14,8 +14,7 @@ from typing import Any
 import cramjam
 
 from primus_lens_exporter.metadata import COUNTER, FAMILIES, GAUGE
-from primus_lens_exporter.model.sample import Sample
-from primus_lens_exporter.remote_write import write_request
+from primus_lens_exporter.model.sample import Sample, Series
 from primus_lens_exporter.remote_write.messages import (
     DOUBLE,
     INT32,
@@ -62,7 +61,7 @@ class Symbols(dict[str, bytes]):
 def encode(samples: Sequence[Sample], starts: CounterStarts) -> bytes:
     """A request's body. Times of one series rise, as `SampleBuilder` makes them."""
     symbols, frames, request = Symbols({"": varint(0)}), SampleFrames(), []
-    for series, points in write_request.by_series(samples).items():
+    for series, points in _by_series(samples).items():
         texts, kind, about = _described(series.id)
         message = [field(1, b"".join(map(symbols.__getitem__, texts)))]
         for point in points:
@@ -75,6 +74,14 @@ def encode(samples: Sequence[Sample], starts: CounterStarts) -> bytes:
         request.append(field(5, b"".join(message)))
     table = b"".join(field(4, text.encode()) for text in symbols)
     return bytes(cramjam.snappy.compress_raw(table + b"".join(request)))
+
+
+def _by_series(samples: Sequence[Sample]) -> dict[Series, list[Sample]]:
+    """Each in the order that it had."""
+    found: dict[Series, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(sample[0], []).append(sample)
+    return found
 
 
 def _counted(sample: Sample, starts: CounterStarts) -> bytes:

@@ -10,7 +10,7 @@ import cramjam
 from primus_lens_exporter.model.labels import Labels
 from primus_lens_exporter.model.sample import Sample, Series
 from primus_lens_exporter.remote_write.messages import DOUBLE, INT64, STRING, messages
-from primus_lens_exporter.remote_write.protobuf import SampleFrames, double, field
+from primus_lens_exporter.remote_write.protobuf import FieldHeads, SampleFrames, double
 
 HEADERS = {
     "Content-Encoding": "snappy",
@@ -38,19 +38,16 @@ def identify(name: str, labels: Labels) -> bytes:
 
 def encode(samples: Sequence[Sample]) -> bytes:
     """A request's body. Times of one series rise, as `SampleBuilder` makes them."""
-    frames, request = SampleFrames(), []
-    for series, points in by_series(samples).items():
-        message = [series.id]
-        for _, at, value in points:
-            before, time = frames[at]
-            message += before, double(value), time
-        request.append(field(1, b"".join(message)))
+    frames, heads = SampleFrames(), FieldHeads(1)
+    request: list[bytes] = []
+    messages: dict[Series, list[bytes]] = {}
+    for series, at, value in samples:
+        before, time = frames[at]
+        if series in messages:
+            messages[series] += before, double(value), time
+        else:
+            messages[series] = [series.id, before, double(value), time]
+    for message in messages.values():
+        content = b"".join(message)
+        request += heads[len(content)], content
     return bytes(cramjam.snappy.compress_raw(b"".join(request)))
-
-
-def by_series(samples: Sequence[Sample]) -> dict[Series, list[Sample]]:
-    """Each in the order that it had."""
-    found: dict[Series, list[Sample]] = {}
-    for sample in samples:
-        found.setdefault(sample[0], []).append(sample)
-    return found
