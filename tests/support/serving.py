@@ -78,7 +78,8 @@ class Exporter:
 
     def __enter__(self):
         self.start()
-        until(lambda: self.status("/-/ready") == 200)
+        # After READY_SECONDS at most: the name of a pod that is being deleted may not be known.
+        until(lambda: self.status("/-/ready") == 200, 45)
         return self
 
     def __exit__(self, *_):
