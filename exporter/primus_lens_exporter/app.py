@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import dataclasses
 import gc
 import logging
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
 from primus_lens_hook import __version__
-from primus_lens_toolkit import descriptors, listen
+from primus_lens_toolkit import descriptors, listen, malloc
 from primus_lens_toolkit.kubernetes_api import Api
 from primus_lens_toolkit.same_site import SameSite
 
@@ -46,8 +45,6 @@ from primus_lens_exporter.serving.page import Page
 from primus_lens_exporter.serving.routes import application
 from primus_lens_exporter.serving.telemetry import Telemetry
 from primus_lens_exporter.settings import Settings
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 LOOKS = {
     Kind.DIRECTORY: misplaced.records_path,
@@ -201,7 +198,4 @@ def keep_freed_memory() -> None:
     By default glibc gives the megabytes of each page back to the kernel and asks for them
     again at the next scrape: half of a scrape's time went into page faults (mallopt(3)).
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # not in musl
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(M_TRIM_THRESHOLD, 32 << 20)
+    malloc.set_thresholds(32 << 20)

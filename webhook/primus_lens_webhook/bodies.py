@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 from collections.abc import Callable, Iterator
 
 from aiohttp import StreamReader
+from primus_lens_toolkit import malloc
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 THRESHOLD = 128 << 10  # glibc's own, until it has seen larger pieces freed
 TRIM_SECONDS = 5.0
 
@@ -45,7 +44,7 @@ class Bodies:
         self._count_displaced = count_displaced
         self._open: set[Body] = set()
         self._bytes = 0
-        self._libc = _configured_libc()
+        malloc.set_thresholds(THRESHOLD)  # what bodies took is given back
         self._trimming: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
@@ -87,20 +86,6 @@ class Bodies:
 
     def _trim(self) -> None:
         self._trimming = None
-        if hasattr(self._libc, "malloc_trim"):
-            self._libc.malloc_trim(0)
+        malloc.trim()
         if any(each.displaced for each in self._open):  # its connection holds buffers
             self._trim_later()
-
-
-def _configured_libc() -> ctypes.CDLL:
-    """Its malloc gives back what bodies took.
-
-    glibc keeps ever larger pieces, up to 32 MiB, once pieces of that size have been freed, unless
-    it is told a threshold (mallopt(3)). musl has neither these functions nor that trait.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, THRESHOLD)
-        libc.mallopt(M_TRIM_THRESHOLD, THRESHOLD)
-    return libc
